@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from results.analysis.cost import SearchCost, TrialCost, search_cost, trial_costs
+from results.analysis.front import front_of
 from results.analysis.metering import SearchSession, search_sessions, trial_meters
 from results.analysis.ranking import Repeats, ranked, repeats_of
 from results.analysis.rungs import rungs_of
 from results.analysis.speed import single_utterance_rows, speed_ratios, trial_of
 from results.analysis.trial_scores import RunScores, TrialScores
 from results.journal.decision import DecisionKind, decision_kind
+from results.journal.goals import Goal, goals_of
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.repetitions import Repetition, repetitions
 from results.journal.run_folder import RunFolder
@@ -144,6 +146,16 @@ class RunView:
     def decide_by(self) -> DecisionKind:
         """The figure by which the search compares trials."""
         return decision_kind(self.settings)
+
+    @cached_property
+    def goals(self) -> tuple[Goal, ...]:
+        """The goals of the search."""
+        return goals_of(self.settings)
+
+    @cached_property
+    def front(self) -> tuple[TrialHistory, ...]:
+        """The trials that no other beats in all goals, see `front_of`."""
+        return tuple(front_of(self.histories))
 
     @cached_property
     def rungs(self) -> list[float]:

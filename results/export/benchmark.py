@@ -18,6 +18,7 @@ import torch
 
 from models import LogMel, SpeakerModel, count_parameters
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
+from results.analysis.front import kept_first
 from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
@@ -133,7 +134,7 @@ def benchmark_run(
 
     Args:
         view: The run.
-        top_k: Number of trials, the best first.
+        top_k: Number of trials, the best first; with several goals those of the front.
         config: Settings of the benchmark; the default ones if not given.
         progress: Called after each round with the rounds done and the rounds in all.
 
@@ -148,7 +149,9 @@ def benchmark_run(
     # A teacher that is a file of stored embeddings has no network to measure.
     if teacher is not None and not is_stored(Path(teacher.path)):
         models[TEACHER_NAME] = load_speaker_model(Path(teacher.path)).model
-    for trial in best_ended(view.histories, top_k):
+    best_ended(view.histories, top_k)  # refuses a run without any
+    ended = [trial for trial in view.histories if trial.ended is not None]
+    for trial in itertools.islice(kept_first(ended), top_k):
         models[trial_name(trial.trial)] = load_best(run, trial).model
     reference = TEACHER_NAME if TEACHER_NAME in models else None
     rows = benchmark_models(models, reference, config, progress)

@@ -127,6 +127,11 @@ class TrialHistory:
         return self.started.follows
 
     @property
+    def costs(self) -> dict[str, float]:
+        """Its costs by goal; empty in a search with the one goal VEER."""
+        return dict(self.started.costs or {})
+
+    @property
     def recipe(self) -> str:
         """The config without its seed, as text: equal for repeats of one config."""
         return recipe_of(self.started.config)
@@ -235,10 +240,7 @@ class TrialFold:
             self._add(self.trials[number], record)
         elif isinstance(record, TrialStarted):
             self.trials[number] = TrialHistory(
-                trial=number,
-                started=record,
-                start_s=record.time_s,
-                decide_by=self._decide_by,
+                trial=number, started=record, start_s=record.time_s, decide_by=self._decide_by
             )
         else:
             raise RunError(

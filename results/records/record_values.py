@@ -155,6 +155,9 @@ Settings = Annotated[
 Params = Annotated[
     dict[str, Any], _obeys(_is_params), Rule("a mapping of text, numbers, true and false")
 ]
+Costs = Annotated[
+    dict[str, Annotated[float, Field(gt=0)]], Rule("a mapping of numbers above 0 by goal")
+]
 StoreKeys = Annotated[dict[str, str], Rule("a mapping of keys, which are text, by name")]
 
 

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from results.records.record import TrialRecord
 from results.records.record_values import (
+    Costs,
     Count,
     DrawnBy,
     EpochNumber,
@@ -55,6 +56,8 @@ class TrialStarted(TrialRecord):
         follows: The trial whose params a follow-up has.
         drawn_by: What chose the params: a model, a local move, chance or a starting point; None
             where it is not known.
+        costs: Its costs by goal, of a search with several goals: measured or counted once, before
+            it started.
     """
 
     event: Literal["trial_started"] = "trial_started"
@@ -65,6 +68,7 @@ class TrialStarted(TrialRecord):
     follow_up: MayLack[Annotated[FollowUpKind, Rule("repeat or control")]] = None
     follows: MayLack[Count] = None
     drawn_by: MayLack[Annotated[DrawnBy, Rule("tpe, local, random or start")]] = None
+    costs: MayLack[Costs] = None
 
     @model_validator(mode="after")
     def _is_whole_follow_up(self) -> Self:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from results.journal.goals import goals_of
 from results.journal.run_folder import RunFolder
+from results.journal.turns import latest_settings
 from results.records.record import Record
 from results.trackers.study import StudyLog
 from results.trackers.tensorboard import EventLog, write_event_files
@@ -40,10 +42,12 @@ class LiveFiles:
         self._has_warned = self._has_begun = False
         self._waiting: dict[Path, bytes] = {}
         self._study_file = run.study
-        self._study = StudyLog(dimensions, run.path.resolve().name)
+        records = run.read()
+        goals = goals_of(latest_settings(records))
+        self._study = StudyLog(dimensions, run.path.resolve().name, goals)
         self._events_folder = run.tensorboard
         self._events = EventLog(dimensions)
-        self._catch_errors(self._begin, run.read())
+        self._catch_errors(self._begin, records)
 
     def take(self, record: Record) -> None:
         """Write the content of a record that the journal already has; never raises."""

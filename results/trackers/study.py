@@ -11,6 +11,9 @@ repeated        the same state as the trial with the same config, from then on
 infeasible      PRUNED, with a constraint above 0 for each limit that it breaks: the excess over
                 the limit, as a fraction of the limit
 
+With several goals a trial has a value for each, in their order, and none by epoch; a trial that
+was stopped early is COMPLETE with its best VEER so far, as Optuna's fronts leave out the others.
+
 The study has one trial for each suggestion, in the order of the search, and one more for each
 failed trial that was started again. Its metric name includes the unit. User attributes of the
 study and its trials hold the rest as text (`results.trackers.study_attributes`).
@@ -29,9 +32,12 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from results.analysis.ranking import may_rank
 from results.analysis.run_view import RunView
+from results.journal.goals import GOAL_NAMES, ONE_GOAL, VEER, Goal
 from results.journal.history import TrialFold, TrialHistory
 from results.records.record import Record
 from results.records.search_records import (
@@ -87,7 +93,7 @@ def write_study(view: RunView, dimensions: Sequence[Dimension]) -> None:
         RunError: A trial has a parameter that the space lacks, or a value outside its range; the
             previous file is kept.
     """
-    log = StudyLog(dimensions, view.folder.path.resolve().name)
+    log = StudyLog(dimensions, view.folder.path.resolve().name, view.goals)
     for record in view.records:
         log.take(record)
     write_bytes_atomically(view.folder.study, log.new_lines())
@@ -101,21 +107,31 @@ class StudyLog:
     Args:
         dimensions: The dimensions of the space.
         run: Name of the run, for the study's attributes.
+        goals: The goals of the search.
     """
 
-    def __init__(self, dimensions: Sequence[Dimension], run: str = "") -> None:
+    def __init__(
+        self,
+        dimensions: Sequence[Dimension],
+        run: str = "",
+        goals: Sequence[Goal] = ONE_GOAL,
+    ) -> None:
         # At INFO, Optuna logs a line for each study and trial that it creates.
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._entries = Entries()
         self._storage = JournalStorage(self._entries)
         self.study = optuna.create_study(
-            storage=self._storage, study_name=STUDY_NAME, direction="minimize"
+            storage=self._storage,
+            study_name=STUDY_NAME,
+            directions=[StudyDirection.MINIMIZE] * len(goals),
         )
+        self._goals = tuple(goals)
         self._id = self._storage.get_study_id_from_name(STUDY_NAME)
         with warnings.catch_warnings():
             # optuna-dashboard shows the name with the values. Experimental since Optuna 3.2.
             warnings.simplefilter("ignore", ExperimentalWarning)
-            self.study.set_metric_names([OBJECTIVE])
+            names = [OBJECTIVE if goal == VEER else GOAL_NAMES[goal] for goal in goals]
+            self.study.set_metric_names(names)
         if run:
             self.study.set_user_attr("run", run)
         self._distributions = {each.name: to_distribution(each) for each in dimensions}
@@ -123,6 +139,10 @@ class StudyLog:
         # By the number of a suggested trial, Optuna's ids of its trials in the study that have not
         # ended: its own and those of repetitions of its config.
         self._open_ids: dict[int, list[int]] = {}
+
+    @property
+    def _has_several_goals(self) -> bool:
+        return len(self._goals) > 1
 
     def new_lines(self) -> bytes:
         """Return the entries of Optuna's journal that were added since the last call, as lines."""
@@ -197,7 +217,7 @@ class StudyLog:
             record,
             state=TrialState.RUNNING,
             user_attrs={**attributes, **start_attributes(history)},
-            intermediate_values=history.measured,
+            intermediate_values={} if self._has_several_goals else history.measured,
         )
         optuna_id = self._storage.create_new_trial(self._id, template_trial=frozen)
         self._open_ids.setdefault(history.trial, []).append(optuna_id)
@@ -205,19 +225,23 @@ class StudyLog:
     def _add_epoch(self, record: EpochEnded, attributes: UserAttributes) -> None:
         veer_pct = record.veer_pct
         for optuna_id in self._open_ids.get(record.trial, ()):
-            if veer_pct is not None:
+            if veer_pct is not None and not self._has_several_goals:
                 self._storage.set_trial_intermediate_value(optuna_id, record.epoch, veer_pct)
             self._set_trial_attributes(optuna_id, attributes)
 
     def _end(self, optuna_id: int, history: TrialHistory) -> None:
         best, state = history.best_veer_pct, _OPTUNA_STATES[history.state]
+        if self._has_several_goals and state is TrialState.PRUNED and may_rank(history):
+            state = TrialState.COMPLETE
         if state is TrialState.COMPLETE and best is None:
             state = TrialState.FAIL  # Optuna refuses COMPLETE without a value
         self._set_trial_attributes(optuna_id, end_attributes(history))
         if history.state == "diverged":
             for key, value in _DIVERGED_CONSTRAINT.items():
                 self._storage.set_trial_system_attr(optuna_id, key, value)
-        values = [best] if best is not None and state is TrialState.COMPLETE else None
+        values = None
+        if best is not None and state is TrialState.COMPLETE:
+            values = [best if goal == VEER else history.costs[goal] for goal in self._goals]
         # Last: Optuna refuses attributes of a trial that has ended.
         self._storage.set_trial_state_values(optuna_id, state, values)
 

@@ -85,6 +85,14 @@ def search(
         DecisionKind | None,
         typer.Option(help="What trials are compared by until their config is repeated."),
     ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GOALS",
+            help="veer, or with one or two of cpu_latency, params and macs, such as "
+            "veer,cpu_latency: the result is then the front of students that no other beats.",
+        ),
+    ] = None,
     grace_epochs: Annotated[
         str | None,
         typer.Option(
@@ -144,6 +152,7 @@ def search(
         "learn_from": learn_from or None,
         "scheduler.kind": scheduler,
         "decide_by": decide_by,
+        "objective": objective,
         "scheduler.grace_epochs": grace_epochs,
         "scheduler.reduction_factor": reduction_factor,
         "resources.cpu": cpu,

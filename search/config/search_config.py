@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from results.journal.decision import DecisionKind
+from results.journal.goals import MOST_GOALS, ONE_GOAL, VEER, Goal
 from search.config.kinds import SearchDevice
 from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
 from search.suggest.sampler_kind import SamplerKind
@@ -120,6 +121,12 @@ class SearchConfig(Settings):
         "compare trials: veer; mean_of_last_k, the mean VEER of three epochs; dprime, the EER of "
         "normal distributions with the epoch's d'; blend, the mean of that and the VEER.",
     )
+    objective: tuple[Goal, ...] = Field(
+        ONE_GOAL,
+        description="Goals, all to be low: veer, and costs of the student: cpu_latency, its time "
+        "over the teacher's (one thread, batch 1), params, macs. With more than one the result "
+        "is the front, and the sampler is tpe unless it is given.",
+    )
     success: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(
         default_factory=dict,
         description="VEER in percent that meets a criterion, by its name: {target: 11}.",
@@ -178,6 +185,32 @@ class SearchConfig(Settings):
             seed=self.seed,
         )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sampler_of_several_goals(cls, data: Any) -> Any:
+        # The usual sampler compares trials by one figure.
+        if isinstance(data, dict) and "sampler" not in data:
+            goals = _split_text(data.get("objective", ONE_GOAL))
+            if isinstance(goals, list | tuple) and len(goals) > 1:
+                return {**data, "sampler": "tpe"}
+        return data
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _texts(cls, objective: Any) -> Any:
+        return _split_text(objective)
+
+    @field_validator("objective")
+    @classmethod
+    def _has_veer(cls, objective: tuple[Goal, ...]) -> tuple[Goal, ...]:
+        if VEER not in objective or len(objective) > len({*objective}):
+            raise ValueError(
+                f"must have {VEER}, and each goal once, got {', '.join(objective) or 'none'}"
+            )
+        if len(objective) > MOST_GOALS:
+            raise ValueError(f"must be at most {MOST_GOALS} goals, got {len(objective)}")
+        return objective
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         # A trial that reserves no GPU would share one with any number of others.
@@ -201,3 +234,6 @@ class SearchConfig(Settings):
         return self
 
 
+def _split_text(goals: Any) -> Any:
+    """Return `veer,cpu_latency`, as the command line gives it, as a list."""
+    return [each.strip() for each in goals.split(",")] if isinstance(goals, str) else goals

@@ -6,14 +6,16 @@ between runs, the memory of a training step is estimated: this process must not 
 trials run, and a space must admit the same configs on every machine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
 from models import ModelConfig, SpeakerModel, build_model, count_parameters
 from models.custom_config import CustomModelConfig
+from results.journal.goals import Goal, cost_goals
 from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
 from spaces.limits import Limits, Violation
@@ -29,6 +31,12 @@ from trainable.teachers.network import Teacher, load_teacher
 # Frames of 10 ms in an utterance of 2 s, for which multiply-accumulates and CPU time are stated.
 NUM_FRAMES = 200
 LATENCY_FOLDER = "latency"
+LATENCY = "max_cpu_latency_vs_teacher"
+# The limit on the same quantity.
+LIMIT_OF_GOAL: Mapping[Goal, str] = MappingProxyType(
+    {"cpu_latency": LATENCY, "params": "max_params", "macs": "max_macs"}
+)
+CPU_GOAL = "objective cpu_latency"
 DEFAULT_COMPUTING = ComputeSettings()
 # Speakers in VoxCeleb1's development part; used if neither caller nor teacher gives a number.
 USUAL_NUM_SPEAKERS = 1211
@@ -90,11 +98,11 @@ class LimitChecker:
         self._measures: dict[str, Callable[[TrialConfig], ModelCost]] = {
             "max_params": lambda config: ModelCost(value=num_params(config.model)),
             "max_macs": lambda config: ModelCost(value=num_macs(config.model)),
-            "max_cpu_latency_vs_teacher": self._latency,
+            LATENCY: self._latency,
             "max_gpu_memory": self._gpu_memory,
         }
         if limits.max_cpu_latency_vs_teacher is not None:
-            self._teacher("max_cpu_latency_vs_teacher")
+            self._teacher(f"limits.{LATENCY}")
 
     def violations(self, config: TrialConfig) -> tuple[Violation, ...]:
         """Return every limit that the config breaks, in the order of the limits.
@@ -124,6 +132,27 @@ class LimitChecker:
             if limit in self._limits.names
         }
 
+    def require_measurable(self, goals: Iterable[Goal]) -> None:
+        """Check that every goal can be measured.
+
+        Raises:
+            ConfigError: CPU time is one of them, and there is no teacher with a network.
+            CheckpointError: It is, and the teacher's file is missing or damaged.
+        """
+        if "cpu_latency" in goals:
+            self._teacher(CPU_GOAL)
+
+    def goal_costs(self, config: TrialConfig, goals: Iterable[Goal]) -> dict[str, float]:
+        """Return the config's value of every goal that is a cost, by the name of the goal.
+
+        Raises:
+            As `require_measurable`.
+        """
+        return {
+            goal: float(self._once(LIMIT_OF_GOAL[goal], config).value)
+            for goal in cost_goals(goals)
+        }
+
     def _once(self, limit: str, config: TrialConfig) -> ModelCost:
         step = _step_key(config) if limit == "max_gpu_memory" else ()
         # The hash of the model only: learning rate and seed change none of the costs.
@@ -133,7 +162,7 @@ class LimitChecker:
         return self._known[key]
 
     def _latency(self, config: TrialConfig) -> ModelCost:
-        loaded, _, sha256 = self._teacher("max_cpu_latency_vs_teacher")
+        loaded, _, sha256 = self._teacher(f"limits.{LATENCY}")
         model_hash = config.model_hash()
         ratio = self._latencies.get(model_hash, sha256)
         if ratio is None:
@@ -154,7 +183,9 @@ class LimitChecker:
             # The embeddings come from a file; the memory of the loss term is negligible.
             config = _without_distillation(config)
         if config.loss.distill_weight > 0:
-            loaded, network, _ = self._teacher("max_gpu_memory of a config that distils")
+            loaded, network, _ = self._teacher(
+                "limits.max_gpu_memory of a config that distils"
+            )
             teacher = self._computing.loaded_teacher(network, config)
             num_speakers = num_speakers or len(loaded.speakers)
         memory: StepMemory = step_memory(
@@ -171,8 +202,8 @@ class LimitChecker:
         if self._teacher_path is None or _has_no_network(self._teacher_path):
             got = "" if self._teacher_path is None else f", and {self._teacher_path} has none"
             raise ConfigError(
-                f"limits.{needed_for} needs a teacher with a network{got}: give --teacher a model "
-                "file or folder, or remove the limit"
+                f"{needed_for} needs a teacher with a network{got}: give --teacher a model "
+                f"file or folder, or remove the {'goal' if needed_for == CPU_GOAL else 'limit'}"
             )
         if self._loaded is None:
             loaded = load_speaker_model(self._teacher_path)

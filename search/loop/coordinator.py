@@ -272,7 +272,8 @@ class Coordinator(SearchState):
         target_pct = self.budget.target_pct
         if self.met_by is None and target_pct is not None and course.measured[epoch] <= target_pct:
             self.met_by = trial
-        course.verdict = self._early_stopping.decide(trial, epoch, course.decisions[epoch])
+        figure_pct, costs = course.decisions[epoch], course.outcome[1]
+        course.verdict = self._early_stopping.decide(trial, epoch, figure_pct, costs)
 
     def _settle_grace(self) -> None:
         """Record and make the changes that the rungs require of `grace_epochs: auto`."""

@@ -4,20 +4,44 @@ Rungs lie at grace_epochs, grace_epochs * reduction_factor, ... A trial that rea
 stopped when its figure (by default the EER from d'; lower is better) is worse than the best
 1/reduction_factor of the figures recorded there before.
 The decisions are those of Ray's AsyncHyperBandScheduler with one bracket.
+
+With several goals trials are compared in all of them: one goes on if it is among the best
+1/reduction_factor of all that reached the rung, itself included, in the order of
+`results.analysis.nondominated.best_first`. The costs in it are exact, only the figure is noisy.
 Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020
 (arXiv:1810.05934).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 
+from results.analysis.nondominated import Point, best_first
 from results.analysis.rungs import asha_rungs
 from results.records.search_records import GraceChanged
 from search.config.sections import AUTO, SchedulerConfig
 from search.loop.auto_grace import AutoGrace
 from spaces.files.errors import RunError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Among:
+    """The comparison of a trial in several goals.
+
+    Attributes:
+        passing: How many trials go on.
+        compared: Trials at the rung, itself included.
+    """
+
+    passing: int
+    compared: int
+
+    @property
+    def stop_in_words(self) -> str:
+        """Why a trial is stopped: a part of a sentence."""
+        return f"not among the best {self.passing} of {self.compared} in all goals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +52,16 @@ class Verdict:
         stop: Whether the trial is stopped after this epoch.
         rung: The rung that the trial reached, epochs; None between rungs.
         cutoff_pct: Highest figure with which the trial goes on, percent; None for the first trial
-            at a rung.
+            at a rung, and with several goals.
         in_grace: Whether the rung lies before the grace epochs and stops no trial.
+        among: The comparison with several goals; None with one, and for the first trial.
     """
 
     stop: bool
     rung: float | None = None
     cutoff_pct: float | None = None
     in_grace: bool = False
+    among: Among | None = None
 
 
 GO_ON = Verdict(stop=False)
@@ -75,18 +101,20 @@ class SuccessiveHalving:
             raise ValueError(f"reduction_factor must be above 1, got {reduction_factor}")
         self._rungs = [_Rung(epoch) for epoch in rungs]
         self.auto_grace = AutoGrace(rungs) if has_auto_grace else None
-        self._percentile = (1 - 1 / reduction_factor) * 100
+        self._factor = reduction_factor
+        self._costs: dict[int, Point] = {}
         # Kept for each epoch: a trial that is restored from a checkpoint reports its last epoch
         # again, and the rung may have more trials by then.
         self._verdicts: dict[tuple[int, int], Verdict] = {}
 
-    def decide(self, trial: int, epoch: int, figure_pct: float) -> Verdict:
+    def decide(self, trial: int, epoch: int, figure_pct: float, costs: Point = ()) -> Verdict:
         """Record a result and decide whether the trial goes on.
 
         Args:
             trial: The trial's number.
             epoch: Epochs finished, from 1.
             figure_pct: The figure that decides after that epoch, percent, finite.
+            costs: The trial's costs; empty with one goal.
 
         Raises:
             ValueError: The figure is NaN or infinite; comparisons with it would never stop a
@@ -95,6 +123,7 @@ class SuccessiveHalving:
         if not np.isfinite(figure_pct):
             raise ValueError(f"figure_pct must be finite, got {figure_pct} (trial {trial})")
         if (trial, epoch) not in self._verdicts:
+            self._costs[trial] = costs
             self._verdicts[trial, epoch] = self._decide(trial, epoch, figure_pct)
         return self._verdicts[trial, epoch]
 
@@ -125,25 +154,34 @@ class SuccessiveHalving:
         for rung in reversed(self._rungs):
             if epoch >= rung.epoch and trial not in rung.recorded:
                 # Before its own figure is recorded: the first trial at a rung always goes on.
-                cutoff = self._cutoff_pct(rung)
+                found = self._compare(rung, trial, figure_pct)
                 rung.recorded[trial] = figure_pct
-                # A figure equal to the cutoff goes on, as in Ray.
-                stop = cutoff is not None and figure_pct > cutoff
                 in_grace = False
                 if self.auto_grace is not None:
                     in_grace = rung.epoch < self.auto_grace.epochs
-                    self.auto_grace.record(rung.epoch, trial, figure_pct, passes=not stop)
-                stop = stop and not in_grace
-                return Verdict(stop=stop, rung=rung.epoch, cutoff_pct=cutoff, in_grace=in_grace)
+                    self.auto_grace.record(rung.epoch, trial, figure_pct, passes=not found.stop)
+                return replace(found, stop=found.stop and not in_grace, in_grace=in_grace)
         return GO_ON
 
-    def _cutoff_pct(self, rung: _Rung) -> float | None:
+    def _compare(self, rung: _Rung, trial: int, figure_pct: float) -> Verdict:
+        """Return the verdict on a trial at a rung, were it not in the grace epochs."""
         if not rung.recorded:
-            return None
+            return Verdict(stop=False, rung=rung.epoch)
+        if not self._costs[trial]:
+            cutoff = self._cutoff_pct(rung)
+            # A figure equal to the cutoff goes on, as in Ray.
+            return Verdict(stop=figure_pct > cutoff, rung=rung.epoch, cutoff_pct=cutoff)
+        points = [(pct, *self._costs[other]) for other, pct in rung.recorded.items()]
+        points.append((figure_pct, *self._costs[trial]))
+        among = Among(passing=max(1, int(len(points) / self._factor)), compared=len(points))
+        passes = len(points) - 1 in islice(best_first(points), among.passing)
+        return Verdict(stop=not passes, rung=rung.epoch, among=among)
+
+    def _cutoff_pct(self, rung: _Rung) -> float:
         # The percentile of the negated figures, so that floats round exactly as in Ray, which
         # maximises.
         rewards = [-figure_pct for figure_pct in rung.recorded.values()]
-        return -float(np.percentile(rewards, self._percentile))
+        return -float(np.percentile(rewards, (1 - 1 / self._factor) * 100))
 
 
 def scheduler_rungs(scheduler: SchedulerConfig, max_epochs: int) -> list[float]:

@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from results.analysis.front import by_goals, goal_point
+from results.analysis.nondominated import Point, best_first
 from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
 from results.journal.journal import as_recorded
@@ -54,6 +56,7 @@ class FollowUpCandidate:
         recipe: The trial's config without the seed.
         decision_pct: Lowest figure that decides, percent, if the trial may be a finalist, else
             None.
+        goals: Its lowest VEER and its costs, if it may be a finalist; () with one goal.
         is_cut: Whether early stopping stopped the trial.
         follow_up: `repeat` or `control` for a follow-up, None for one of the search's own trials.
         follows: Number of the trial that a follow-up follows, else None.
@@ -63,6 +66,7 @@ class FollowUpCandidate:
     seed: int
     recipe: str
     decision_pct: float | None
+    goals: Point = ()
     is_cut: bool
     follow_up: str | None
     follows: int | None
@@ -97,6 +101,7 @@ class FollowUpCandidate:
             seed=seed,
             recipe=recipe_of(config),
             decision_pct=trial.best_decision_pct if is_finalist else None,
+            goals=goal_point(trial) if is_finalist else (),
             is_cut=is_cut and trial.follow_up is None,
             follow_up=trial.follow_up,
             follows=trial.follows,
@@ -125,12 +130,19 @@ def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[Follow
     return due_follow_ups(candidates, plan)
 
 
-def finalists(trials: Iterable[FollowUpCandidate], most: int) -> list[FollowUpCandidate]:
-    """Return the `most` best trials by their lowest figure that decides, one for each config."""
+def finalists(trials: Sequence[FollowUpCandidate], most: int) -> list[FollowUpCandidate]:
+    """Return the `most` best trials, one for each config.
+
+    The best by their lowest figure that decides; with several goals those of the front first.
+    """
+    with_goals = [trial for trial in trials if trial.goals]
+    if with_goals:
+        order = best_first([trial.goals for trial in with_goals])
+        return _first_of_each((with_goals[at] for at in order), lambda trial: trial.recipe, most)
     able = [(t.decision_pct, t.trial, t) for t in trials if t.decision_pct is not None]
     # By the number at equal figures, so that a replay chooses the same; trials do not compare.
-    best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
-    return _first_of_each(best_first, lambda trial: trial.recipe, most)
+    in_order = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
+    return _first_of_each(in_order, lambda trial: trial.recipe, most)
 
 
 def finalists_so_far(trials: Iterable[TrialCourse], most: int) -> list[TrialCourse]:
@@ -138,13 +150,12 @@ def finalists_so_far(trials: Iterable[TrialCourse], most: int) -> list[TrialCour
 
     Recipes are hashed only until `most` of them differ.
     """
-    able = [
-        (trial.best_decision_pct, trial.trial, trial)
-        for trial in trials
-        if may_rank(trial) and trial.state in FINALIST_STATES
-    ]
-    best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
-    return _first_of_each(best_first, lambda trial: trial.config.recipe_hash(), most)
+    able = [t for t in trials if may_rank(t) and t.state in FINALIST_STATES]
+    order: Iterable[TrialCourse] = by_goals(able)
+    if not any(trial.costs for trial in able):
+        # Not by rank: repeats count there.
+        order = sorted(able, key=lambda trial: (trial.best_decision_pct or 0.0, trial.trial))
+    return _first_of_each(order, lambda trial: trial.config.recipe_hash(), most)
 
 
 def _first_of_each(

@@ -17,6 +17,7 @@ from results.records.record import Record
 from results.records.record_values import BrokenLimit, EndState
 from results.records.search_records import InfeasibleSuggestion, RepeatedSuggestion
 from results.records.trial_records import TrialStarted
+from search.loop.appraisal import Appraisal
 from search.loop.trial_course import TrialCourse
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints
@@ -33,13 +34,7 @@ MAX_IN_A_ROW = 200
 NO_TRIAL = -1
 
 MakeConfig = Callable[[Suggestion], TrialConfig]
-Check = Callable[[TrialConfig], Sequence[Violation]]
-
-
-def no_limits(config: TrialConfig) -> Sequence[Violation]:
-    """Return no violation: the check of a space without limits."""
-    del config
-    return ()
+NO_LIMITS = Appraisal()
 
 
 class Proposals:
@@ -49,7 +44,7 @@ class Proposals:
         suggestions: New and unused; records of an earlier run are restored into them.
         journal: Receives rejected suggestions before the study does.
         make_config: Turns a suggestion into a trial's checked config.
-        check: Returns the limits that a config breaks.
+        appraisal: Finds out which limits a config breaks, and its costs.
         repetitions: How often a config may be run, each time with another seed.
         decide_by: The figure that the sampler gets, and by which trials are compared.
 
@@ -63,7 +58,7 @@ class Proposals:
         journal: Journal,
         *,
         make_config: MakeConfig,
-        check: Check = no_limits,
+        appraisal: Appraisal = NO_LIMITS,
         repetitions: int = 1,
         decide_by: DecisionKind = BY_VEER,
     ) -> None:
@@ -71,7 +66,7 @@ class Proposals:
         self._suggestions = suggestions
         self._journal = journal
         self._make_config = make_config
-        self._check = check
+        self._appraisal = appraisal
         self._repetitions = repetitions
         self._decide_by: DecisionKind = decide_by
         self._runs: dict[str, list[TrialCourse]] = {}
@@ -123,7 +118,9 @@ class Proposals:
         """
         with _naming_record(record):
             suggestion = self._suggestions.restore(record.params, record.drawn_by)
-            return self._accept(record.trial, suggestion, self._make_config(suggestion))
+            # Not measured again: a resumed search must compare trials by the same costs.
+            costs = record.costs or {}
+            return self._accept(record.trial, suggestion, self._make_config(suggestion), costs)
 
     def restore_rejected(
         self,
@@ -153,7 +150,7 @@ class Proposals:
 
     def end(self, course: TrialCourse, state: EndState) -> None:
         """Pass the end of a trial to the study, also for the suggestions that repeat it."""
-        self._suggestions.end(course.suggestion.number, state, course.best_decision_pct)
+        self._suggestions.end(course.suggestion.number, state, *course.outcome)
         for number in self._repeats_of.pop(course.trial, ()):
             self._end_repeat(number, course, state)
 
@@ -165,12 +162,13 @@ class Proposals:
             self._reject(suggestion, [_broken_rule(error, suggestion.tree)])
             return None
         # Before the look-up of earlier runs: a config outside the limits was never run.
-        if broken := self._check(config):
+        if broken := self._appraisal.check(config):
             self._reject(suggestion, broken)
             return None
         earlier = self._earlier_run(config)
         if earlier is None:
-            return self._accept(trial, suggestion, config)
+            costs = self._appraisal.measure(config)
+            return self._accept(trial, suggestion, config, costs)
         self._repeat(suggestion, earlier)
         return None
 
@@ -179,11 +177,21 @@ class Proposals:
             config = self._make_config(suggestion)
         except ValidationError:
             return False
-        return not self._check(config) and self._earlier_run(config) is None
+        return not self._appraisal.check(config) and self._earlier_run(config) is None
 
-    def _accept(self, trial: int, suggestion: Suggestion, config: TrialConfig) -> TrialCourse:
+    def _accept(
+        self,
+        trial: int,
+        suggestion: Suggestion,
+        config: TrialConfig,
+        costs: Mapping[str, float],
+    ) -> TrialCourse:
         course = TrialCourse(
-            trial=trial, suggestion=suggestion, config=config, decide_by=self._decide_by
+            trial=trial,
+            suggestion=suggestion,
+            config=config,
+            decide_by=self._decide_by,
+            costs=dict(costs),
         )
         self._runs.setdefault(config.recipe_hash(), []).append(course)
         self._in_a_row = 0
@@ -234,7 +242,7 @@ class Proposals:
     def _end_repeat(self, number: int, course: TrialCourse, state: EndState) -> None:
         for epoch, figure_pct in course.decisions.items():
             self._suggestions.report(number, epoch, figure_pct)
-        self._suggestions.end(number, state, course.best_decision_pct)
+        self._suggestions.end(number, state, *course.outcome)
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from results.records.record_values import StartPoint
 from results.records.search_records import StartPointsRead
 from search.config.search_config import SearchConfig
 from search.guided.prior import NO_PRIOR, Prior
+from search.loop.appraisal import Appraisal
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import make_halving, scheduler_rungs
 from search.loop.fault_ledger import FaultLedger
-from search.loop.proposals import Check, Proposals, no_limits
+from search.loop.proposals import NO_LIMITS, Proposals
 from search.loop.trial_course import Budget
 from search.suggest.corner_configs import corner_configs
 from search.suggest.eval_crops import EVAL_CROPS, sets_eval_crops
@@ -49,7 +50,12 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
             repetitions have a fixed seed, the width is both varied and scaled, or the CPU lacks
             the precision.
     """
-    refuse_unfit(settings.sampler, space, stops_early=settings.scheduler.kind != "none")
+    refuse_unfit(
+        settings.sampler,
+        space,
+        stops_early=settings.scheduler.kind != "none",
+        num_goals=len(settings.objective),
+    )
     if settings.learn_from and settings.sampler != "guided":
         raise ConfigError(
             f"learn_from needs sampler guided, got {settings.sampler!r}, which knows no earlier "
@@ -99,7 +105,7 @@ def make_coordinator(
     journal: Journal,
     *,
     prior: Prior = NO_PRIOR,
-    check: Check = no_limits,
+    appraisal: Appraisal = NO_LIMITS,
     eval_crops: int | None = None,
     **options: Any,
 ) -> Coordinator:
@@ -110,7 +116,7 @@ def make_coordinator(
         space: The space to search.
         journal: Receives every record before it takes effect.
         prior: What is known before the first trial.
-        check: Returns the limits that a config breaks.
+        appraisal: Finds out which limits a config breaks, and its costs.
         eval_crops: Crops of a validation utterance where the space does not set them.
         options: Further arguments of `Coordinator`, such as a `ledger` that prints faults.
     """
@@ -120,12 +126,13 @@ def make_coordinator(
         seed=settings.seed,
         prior=prior,
         passes=settings.repetitions,
+        num_goals=len(settings.objective),
     )
     proposals = Proposals(
         suggestions,
         journal,
         make_config=config_maker(settings, eval_crops),
-        check=check,
+        appraisal=appraisal,
         repetitions=settings.repetitions,
         decide_by=settings.decide_by,
     )

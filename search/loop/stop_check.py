@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal.decision import FIGURE_NAMES, DecisionKind, decision_kind, decision_pct
+from results.journal.goals import cost_values
 from results.records.record import Record
 from results.records.search_records import (
     ENDINGS,
@@ -37,6 +38,7 @@ class _Replay:
         verdicts: Verdict on each unfinished trial after its last epoch.
         epochs: The last epoch of each trial, finished or not.
         veers: The VEERs of each of the search's own trials, percent, by ascending epoch.
+        costs: The costs of each trial; empty ones with the one goal VEER.
         follow_ups: Kind of each follow-up, by number: early stopping never stops them.
         stops: Verdict on each trial that early stopping stopped.
         met_target: Whether a trial has met the VEER that ends the search.
@@ -50,6 +52,7 @@ class _Replay:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
     veers: dict[int, list[float]] = field(default_factory=dict)
+    costs: dict[int, tuple[float, ...]] = field(default_factory=dict)
     follow_ups: dict[int, str] = field(default_factory=dict)
     stops: dict[int, Verdict] = field(default_factory=dict)
     met_target: bool = False
@@ -124,6 +127,7 @@ def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
 def _apply_start(replay: _Replay, record: TrialStarted) -> None:
     # A trial that is started again, by `--retry-failed`, has no end any more.
     replay.stops.pop(record.trial, None)
+    replay.costs[record.trial] = cost_values(record.costs)
     if record.follow_up is not None:
         replay.follow_ups[record.trial] = record.follow_up
 
@@ -145,7 +149,9 @@ def _apply_epoch(replay: _Replay, record: EpochEnded) -> None:
     veers = replay.veers.setdefault(trial, [])
     veers.append(veer_pct)
     figure_pct = decision_pct(replay.decide_by, veers, record.dprime)
-    replay.verdicts[trial] = replay.halving.decide(trial, epoch, figure_pct)
+    replay.verdicts[trial] = replay.halving.decide(
+        trial, epoch, figure_pct, replay.costs.get(trial, ())
+    )
     target_pct = _target_pct(replay.settings)
     replay.met_target |= target_pct is not None and veer_pct <= target_pct
 
@@ -207,20 +213,27 @@ def _is_spent(replay: _Replay) -> bool:
 
 
 def _add_fault(replay: _Replay, trial: int, verdict: Verdict, but: str) -> None:
+    if verdict.among is not None:
+        why = f"it is {verdict.among.stop_in_words}"
+    else:
+        why = f"its {FIGURE_NAMES[replay.decide_by]} is above {verdict.cutoff_pct:.2f} %"
     replay.faults.append(
-        f"trial {trial} was to stop at rung {verdict.rung:g}, since its "
-        f"{FIGURE_NAMES[replay.decide_by]} is above "
-        f"{verdict.cutoff_pct:.2f} %, but {but}"
+        f"trial {trial} was to stop at rung {verdict.rung:g}, since {why}, but {but}"
     )
 
 
 def _in_words(verdict: Verdict, decide_by: DecisionKind) -> str:
     if verdict.rung is None:
         return "there is no rung"
-    if verdict.cutoff_pct is None:
+    if verdict.cutoff_pct is None and verdict.among is None:
         return f"rung {verdict.rung:g} had held no other trial"
     if verdict.in_grace:
         return f"rung {verdict.rung:g} lay in the grace epochs and stopped no trial"
+    if verdict.among is not None:
+        return (
+            f"it is among the best {verdict.among.passing} of {verdict.among.compared} of rung "
+            f"{verdict.rung:g} in all goals"
+        )
     figure = FIGURE_NAMES[decide_by]
     return f"its {figure} meets the {verdict.cutoff_pct:.2f} % of rung {verdict.rung:g}"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from results.analysis.rungs import AT_RUNG
 from results.journal.decision import BY_VEER, FIGURE_NAMES, DecisionKind, decision_pct
+from results.journal.goals import cost_values
 from results.journal.history import median_of_last
 from results.records.record_values import EndState, FollowUpKind
 from results.records.trial_records import EpochEnded, TrialStarted
@@ -41,6 +42,7 @@ class TrialCourse:
         suggestion: The suggestion that it runs.
         config: The suggestion as a checked config.
         decide_by: The figure by which the search compares it with other trials.
+        costs: Its costs by goal; empty in a search with the one goal VEER.
         veer_pct: VEER in percent by epoch; NaN where it could not be measured, None where it was
             not to be.
         decisions: The figure that decides by epoch, percent, of the epochs with a VEER.
@@ -57,6 +59,7 @@ class TrialCourse:
     suggestion: Suggestion
     config: TrialConfig
     decide_by: DecisionKind = BY_VEER
+    costs: dict[str, float] = field(default_factory=dict)
     veer_pct: dict[int, float | None] = field(default_factory=dict)
     decisions: dict[int, float] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -102,6 +105,11 @@ class TrialCourse:
         return min(self.decisions.values(), default=None)
 
     @property
+    def outcome(self) -> tuple[float | None, tuple[float, ...]]:
+        """The lowest figure that decides so far, percent, and the costs."""
+        return self.best_decision_pct, cost_values(self.costs)
+
+    @property
     def median_veer_pct(self) -> float | None:
         """Median VEER of its last epochs, percent."""
         return median_of_last([veer_pct for _, veer_pct in sorted(self.measured.items())])
@@ -116,6 +124,7 @@ class TrialCourse:
             seed=self.config.seed,
             follow_up=self.follow_up,
             follows=self.follows,
+            costs=self.costs or None,
             drawn_by=self.suggestion.drawn_by if self.follow_up is None else None,
         )
 
@@ -137,6 +146,7 @@ def follow_up_trial(
         suggestion=followed.suggestion,
         config=followed.config.model_copy(update={"seed": seed}),
         decide_by=followed.decide_by,
+        costs=followed.costs,
         follow_up=kind,
         follows=followed.trial,
     )
@@ -197,5 +207,7 @@ def end_after_epoch(
 
 
 def _reason(verdict: Verdict, decide_by: DecisionKind) -> str:
+    if verdict.among is not None:
+        return f"{verdict.among.stop_in_words}, {AT_RUNG} {verdict.rung:g}"
     figure = FIGURE_NAMES[decide_by]
     return f"{figure} above {verdict.cutoff_pct:.2f} %, {AT_RUNG} {verdict.rung:g}"

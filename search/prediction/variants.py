@@ -138,6 +138,12 @@ def _usual(first: SearchConfig, longest: int) -> Iterator[dict[str, Any]]:
 
 
 def _checked(settings: SearchConfig, space: Space, longest: int) -> SearchConfig:
+    if len(settings.objective) > 1:
+        raise ConfigError(
+            "veer simulate plays searches with the one goal veer, since it knows no costs of "
+            f"students that were not trained, got objective {', '.join(settings.objective)}; add "
+            "--set objective=veer"
+        )
     most = int(MOST_LONGER * longest)
     if settings.max_epochs > most:
         raise ConfigError(

@@ -1,6 +1,8 @@
 """A bound on disk space: checkpoints of the best and the unfinished trials only."""
 
-from results.analysis.ranking import ranked
+from itertools import islice
+
+from results.analysis.front import kept_first
 from results.journal.run_folder import RunFolder
 from search.loop.coordinator import Coordinator
 from search.loop.follow_ups import finalists_so_far
@@ -10,12 +12,13 @@ from trainable.checkpoints.folder import CheckpointFolder
 class CheckpointKeeper:
     """Deletes the weights of ended trials that are not among the best.
 
-    It keeps the best by rank and also the finalists, even if no repeats are requested yet, since
+    It keeps the best by rank, with several goals the first in rank and the best of the front (see
+    `results.analysis.front`), and also the finalists, even if no repeats are requested yet, since
     repeats may make any finalist the best. Repeats and controls have no rank and keep no weights.
 
     Args:
         run: The run folder.
-        keep_best: Number of ended trials whose weights are kept, the best by rank.
+        keep_best: Number of ended trials whose weights are kept, the best.
         num_finalists: Number of best configs that a search may repeat.
     """
 
@@ -45,7 +48,7 @@ class CheckpointKeeper:
         if len(ended) == self._num_ended:
             return
         self._num_ended = len(ended)
-        kept = {trial.trial for trial in ranked(ended)[: self._keep_best]}
+        kept = {trial.trial for trial in islice(kept_first(ended), self._keep_best)}
         kept |= {trial.trial for trial in finalists_so_far(ended, self._num_finalists)}
         for trial in ended:
             number = trial.trial

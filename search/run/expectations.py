@@ -30,6 +30,9 @@ def print_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
         lines.append("grace_epochs auto: both are for 1 epoch, where it begins")
         if len(expected.rungs) <= STOPPING_RUNGS:
             lines[-1] += "; it stays there, since the last two rungs always stop trials"
+    if len(settings.objective) > 1:
+        goals = ", ".join(settings.objective)
+        lines.append(f"goals {goals}: sampler {settings.sampler}, trials compared in all of them")
     for line in (*lines, *describe_follow_ups(settings)):
         view.print_line(line)
     return expected

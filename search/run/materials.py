@@ -133,6 +133,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
         num_speakers=len(data.speakers),
         computing=ComputeSettings(engine=settings.engine, targets=settings.targets),
     )
+    checker.require_measurable(settings.objective)
     return Materials(
         data=data,
         teacher=teacher,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.guided.prior import Prior
+from search.loop.appraisal import Appraisal
 from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import restart_failed
@@ -47,7 +48,10 @@ def open_search(
         journal,
         eval_crops=eval_crops,
         prior=_record_prior(job, materials, journal),
-        check=materials.checker.violations,
+        appraisal=Appraisal(
+            check=materials.checker.violations,
+            measure=lambda config: materials.checker.goal_costs(config, job.settings.objective),
+        ),
         ledger=FaultLedger(journal, job.settings.faults, job.view.print_line),
     )
     records = job.records

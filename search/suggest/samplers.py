@@ -11,6 +11,8 @@ from spaces.files.errors import ConfigError
 from spaces.space import Space
 
 SETTING = "sampler"
+# In this order the alternatives are named.
+SEVERAL_GOALS: tuple[SamplerKind, ...] = ("tpe", "random")
 
 
 def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
@@ -31,17 +33,25 @@ def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
         return RandomSampler(seed)
 
 
-def refuse_unfit(kind: SamplerKind, space: Space, *, stops_early: bool) -> None:
-    """Refuse a sampler that does not support the space or the scheduler.
+def refuse_unfit(
+    kind: SamplerKind, space: Space, *, stops_early: bool, num_goals: int = 1
+) -> None:
+    """Refuse a sampler that does not support the goals, the space or the scheduler.
 
     Args:
         kind: The sampler.
         space: The space to draw from.
         stops_early: Whether trials may be stopped early.
+        num_goals: Number of goals.
 
     Raises:
         ConfigError: Naming the setting, the reason and the fix.
     """
+    if num_goals > 1 and kind not in SEVERAL_GOALS:
+        raise ConfigError(
+            f"{SETTING} {kind!r} cannot honour an objective of {num_goals} goals: it compares "
+            f"trials by one figure; use sampler {' or '.join(SEVERAL_GOALS)}, or objective: veer"
+        )
     if reason := _unfit(kind, space, stops_early):
         raise ConfigError(f"{SETTING} {kind!r} cannot honour {reason}")
 

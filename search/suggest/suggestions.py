@@ -5,7 +5,7 @@ trial at a time the same seed therefore gives the same search, interrupted or no
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from results.records.record_values import DrawnBy, EndState
@@ -32,6 +33,8 @@ OPTUNA_STATES: Mapping[EndState, TrialState] = {
     # The samplers ignore FAIL: a fault of a machine says nothing about the config.
     "failed": TrialState.FAIL,
 }
+# Ends with which a trial has values in a study of several goals; see `Suggestions.end`.
+WITH_VALUES: frozenset[EndState] = frozenset({"complete", "stopped_early"})
 # Percent by epoch that the study gets for a diverged trial: chance level, which is worse than any
 # student's, and a finite number, as the samplers compare values.
 DIVERGED_PCT: Mapping[int, float] = {1: 50.0}
@@ -71,6 +74,7 @@ class Suggestions:
         prior: What is known before. Its `first` are suggested before any are drawn; only `guided`
             learns from the rest.
         passes: How often a grid is visited. The trials of one pass share a seed.
+        num_goals: Values of a trial: the figure that decides, then its costs; all are to be low.
     """
 
     def __init__(
@@ -81,13 +85,15 @@ class Suggestions:
         seed: int,
         prior: Prior = NO_PRIOR,
         passes: int = 1,
+        num_goals: int = 1,
     ) -> None:
         # Optuna reports every new study at INFO, on the screen.
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._space = space
         self._kind = kind
         self._seed = seed
-        self._study = optuna.create_study(direction="minimize", sampler=RandomSampler(seed))
+        directions = [StudyDirection.MINIMIZE] * num_goals
+        self._study = optuna.create_study(directions=directions, sampler=RandomSampler(seed))
         self._trials: list[optuna.Trial] = []
         self._figures_pct: dict[int, dict[int, float]] = {}
         self._first = prior.first
@@ -163,7 +169,13 @@ class Suggestions:
         """Keep the figure that decides of an epoch, percent; `end` passes it to the study."""
         self._figures_pct.setdefault(number, {})[epoch] = figure_pct
 
-    def end(self, number: int, state: EndState, best_pct: float | None = None) -> None:
+    def end(
+        self,
+        number: int,
+        state: EndState,
+        best_pct: float | None = None,
+        costs: Sequence[float] = (),
+    ) -> None:
         """Pass the end of a trial to the study.
 
         A complete trial counts with its best figure, a trial that was stopped early with those
@@ -171,16 +183,34 @@ class Suggestions:
         first epoch at chance level: Optuna ranks pruned trials by their last epoch first, so with
         its real epochs it would rank above trials that were stopped before.
 
+        With several goals Optuna takes no figures of epochs, and all pruned trials count as
+        equal, behind those with values: of most trials of a search with early stopping it would
+        learn nothing. So a trial that was stopped early counts there as complete, with its best
+        figure so far. That is at worst too high, as its student would have become better, so it
+        can only rank behind where it would have ended. A diverged trial has no values there.
+
         Args:
             number: The suggestion's number.
             state: How the trial ended.
             best_pct: Lowest figure of its epochs, percent; required for a complete trial.
+            costs: Its costs, in the same order for every trial.
         """
         known = self._figures_pct.pop(number, {})
+        if len(self._study.directions) > 1:
+            self._end_with_costs(number, state, best_pct, costs)
+            return
         for epoch, pct in (DIVERGED_PCT if state == "diverged" else known).items():
             self._trials[number].report(pct, epoch)
         value = best_pct if state == "complete" else None
         self._study.tell(self._trials[number], value, state=OPTUNA_STATES[state])
+
+    def _end_with_costs(
+        self, number: int, state: EndState, best_pct: float | None, costs: Sequence[float]
+    ) -> None:
+        optuna_state, values = OPTUNA_STATES[state], None
+        if best_pct is not None and state in WITH_VALUES:
+            optuna_state, values = TrialState.COMPLETE, [best_pct, *costs]
+        self._study.tell(self._trials[number], values, state=optuna_state)
 
     def reject(self, number: int, excesses: Mapping[str, float]) -> None:
         """Pass to the study that a suggestion lies outside the limits.

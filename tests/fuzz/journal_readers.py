@@ -32,7 +32,7 @@ from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, take_snapshot
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
-from search.loop.proposals import Proposals, no_limits
+from search.loop.proposals import Proposals
 from search.loop.trial_course import Budget
 from search.provenance.differences import changes_since_start
 from search.review.epoch_comparison import COMPARED, EpochPair
@@ -69,7 +69,6 @@ def coordinator_on(journal: Journal) -> Coordinator:
             Suggestions(SPACE, kind="random", seed=0, passes=1),
             journal,
             make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
-            check=no_limits,
             repetitions=1,
         ),
         SuccessiveHalving(asha_rungs(1, 3, 4), 3),

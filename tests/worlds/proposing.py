@@ -4,9 +4,10 @@ from pathlib import Path
 
 from results.journal.journal import Journal, read_journal
 from search.guided.prior import Prior
+from search.loop.appraisal import Appraisal, Check, no_limits
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
-from search.loop.proposals import Check, Proposals, no_limits
+from search.loop.proposals import Proposals
 from search.loop.trial_course import Budget
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
@@ -61,7 +62,7 @@ class Search:
             space, kind=kind, seed=0, passes=repetitions, prior=prior
         )
         proposals = Proposals(
-            self.suggestions, journal, make_config=make_config, check=check,
+            self.suggestions, journal, make_config=make_config, appraisal=Appraisal(check=check),
             repetitions=repetitions, decide_by=options.pop("decide_by", "veer"),
         )  # fmt: skip
         budget = Budget(num_trials=num_trials, max_epochs=3, **options)

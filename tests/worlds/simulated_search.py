@@ -9,10 +9,11 @@ from results.analysis.rungs import asha_rungs
 from results.journal.decision import DecisionKind
 from results.journal.journal import Journal, read_journal
 from search.config.sections import FaultConfig
+from search.loop.appraisal import Appraisal, Check, Measure, no_costs, no_limits
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger, silent
-from search.loop.proposals import Check, Proposals, no_limits
+from search.loop.proposals import Proposals
 from search.loop.trial_course import Budget
 from search.suggest.samplers import SamplerKind
 from search.suggest.suggestions import Suggestions
@@ -78,6 +79,8 @@ def make_coordinator(
     space: Space = SPACE,
     kind: SamplerKind = "tpe",
     check: Check = no_limits,
+    measure: Measure = no_costs,
+    num_goals: int = 1,
     repetitions: int = 1,
     decide_by: DecisionKind = "veer",
     has_auto_grace: bool = False,
@@ -89,10 +92,10 @@ def make_coordinator(
     """Return a coordinator on a journal, with the journal's records replayed."""
     coordinator = Coordinator(
         Proposals(
-            Suggestions(space, kind=kind, seed=0, passes=repetitions),
+            Suggestions(space, kind=kind, seed=0, passes=repetitions, num_goals=num_goals),
             journal,
             make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
-            check=check,
+            appraisal=Appraisal(check=check, measure=measure),
             repetitions=repetitions,
             decide_by=decide_by,
         ),

@@ -229,3 +229,42 @@ def test_a_fault_of_the_file_beside_the_command_lines_is_the_files(folder):
     write_yaml(folder / "bad.yaml", data)
     with pytest.raises(ConfigError, match=r"bad\.yaml:\d+: resources\.cpu: .*got 0"):
         read_search_config(folder / "bad.yaml", {"resources.gpu": 0.5})
+
+
+class TestObjective:
+    @pytest.mark.parametrize(
+        ("given", "goals"),
+        [
+            ("veer", ("veer",)),
+            ("veer, cpu_latency", ("veer", "cpu_latency")),
+            (["params", "veer", "macs"], ("params", "veer", "macs")),
+        ],
+    )
+    def test_goals_are_a_list_or_text(self, folder, given, goals):
+        settings = read_search_config(folder / "search.yaml", {"objective": given})
+        assert settings.objective == goals
+        write_yaml(folder / "resolved.yaml", settings.model_dump(mode="json"))
+        assert read_search_config(folder / "resolved.yaml") == settings
+
+    def test_several_goals_have_tpe_unless_a_sampler_is_given(self, folder):
+        def sampler(**given):
+            return read_search_config(folder / "search.yaml", given).sampler
+
+        assert sampler() == sampler(objective="veer") == "guided"
+        assert sampler(objective="veer,params") == "tpe"
+        assert sampler(objective="veer,params", sampler="random") == "random"
+        # It is refused later, where the space is known too.
+        assert sampler(objective="veer,params", sampler="guided") == "guided"
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ("params", r"must have veer, and each goal once, got params"),
+            ("veer,veer", r"each goal once, got veer, veer"),
+            ("veer,params,macs,cpu_latency", r"at most 3 goals, got 4"),
+            ("veer,latency", r"objective: must be .*'latency'; did you mean 'cpu_latency'"),
+        ],
+    )
+    def test_other_goals_are_refused(self, folder, given, message):
+        with pytest.raises(ConfigError, match=message):
+            read_search_config(folder / "search.yaml", {"objective": given})

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models import MLPMixerConfig, build_model, count_parameters
+from results.journal.goals import Goal
 from search.estimates import feasibility as module
 from search.estimates.feasibility import LimitChecker, num_macs, num_params
 from spaces.files.errors import CheckpointError, ConfigError
@@ -180,6 +181,28 @@ def test_memory_is_measured_once_for_all_that_it_depends_on(
         one.violations(config)
     # The teacher knows six speakers.
     assert asked == [(8, "none", 1211), (16, "none", 1211), (8, "cosine", 6)]
+
+
+def test_costs_that_are_goals_are_measured_once_without_a_limit(
+    teacher: Path, tmp_path: Path
+) -> None:
+    clock = Clock(0.75)
+    one = LimitChecker(Limits(), teacher=teacher, cache_dir=tmp_path, timer=clock)
+    one.require_measurable(("veer", "cpu_latency"))
+    goals: tuple[Goal, ...] = ("cpu_latency", "veer", "params", "macs")
+    costs = one.goal_costs(trial(), goals)
+    model = trial().model
+    assert costs == {"cpu_latency": 0.75, "params": num_params(model), "macs": num_macs(model)}
+    assert one.goal_costs(trial(batch_size=4), goals) == costs
+    assert clock.num_calls == 1
+    assert one.goal_costs(trial(), ("veer",)) == {}
+
+
+def test_cpu_latency_as_a_goal_needs_a_teacher(tmp_path: Path) -> None:
+    one = checker(tmp_path)
+    one.require_measurable(("veer", "params", "macs"))
+    with pytest.raises(ConfigError, match=r"objective cpu_latency needs a teacher.*the goal$"):
+        one.require_measurable(("veer", "cpu_latency"))
 
 
 @pytest.mark.parametrize("distillation", ["cosine", "kl"])

@@ -12,7 +12,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 
 
-def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None):
+def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None, costs=None):
     """Return a trial with a config of its own, unless `lr` gives it that of another trial."""
     lr = 1e-3 * (1 + number) if lr is None else lr
     config = {"seed": number, "training": {"lr": lr}, "loss": {"distillation": "none"}}
@@ -25,12 +25,14 @@ def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None
         verdict=None,
         follow_up=follow_up,
         follows=follows,
+        costs=costs or {},
         config=TrialConfig.model_validate(config),
     )
 
 
 def kept_of(tmp_path, trials, **options):
     """Numbers of the trials whose weights are left."""
+    tmp_path.mkdir(exist_ok=True)
     Journal(tmp_path / "journal.jsonl").close()
     run = RunFolder(tmp_path)
     for each in trials:
@@ -52,6 +54,18 @@ def test_only_the_best_and_the_unfinished_keep_their_weights(tmp_path):
     ]
     kept = kept_of(tmp_path, trials, keep_best=2)
     assert kept == [1, 4, 5]
+
+
+def test_with_several_goals_the_front_keeps_its_weights(tmp_path):
+    """Trial 0 has the lowest VEER; 3 is cheap, 1 near 0 in both goals, 2 worse than 0 in both."""
+    goals = [(9.0, 0.9), (9.05, 0.89), (9.5, 0.95), (12.0, 0.2), (30.0, 0.9)]
+    trials = [
+        trial(number, "complete", veer_pct, costs={"cpu_latency": cost})
+        for number, (veer_pct, cost) in enumerate(goals)
+    ]
+    assert kept_of(tmp_path / "two", trials, keep_best=2) == [0, 3]
+    assert kept_of(tmp_path / "three", trials, keep_best=3) == [0, 1, 3]
+    assert kept_of(tmp_path / "four", trials, keep_best=4) == [0, 1, 2, 3]
 
 
 def test_repeats_decide_what_is_best_and_keep_no_weights_themselves(tmp_path):
