@@ -41,6 +41,7 @@ WRITES = {
     "teacher train": "HERE/teacher.yaml --corpus HERE/corpus/corpus.yaml --out LOCKED/run",
     "data demo": "LOCKED/demo",
     "data prepare": "HERE/corpus/train --layout voxceleb --val-speakers 2 --out LOCKED/lists",
+    "data convert": "HERE/corpus/veri_val.txt --as trial --out LOCKED/new.txt",
     "data build": "HERE/corpus/corpus.yaml",
     "data prune": "--yes --older-than-days 0",
 }
@@ -153,6 +154,16 @@ def screens(here: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
+
+
+def test_what_programs_read_is_not_lost_in_a_closed_output(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(os.devnull, "w", encoding="utf-8") as closed:  # noqa: PTH123 - as the entry does
+        monkeypatch.setattr(sys, "stdout", closed)
+        for words in (f"trials {here}/search/trained --format csv", "cluster token --show"):
+            with pytest.raises(VeerError, match="standard output is closed, and would lose what"):
+                cli.app(words.split(), standalone_mode=False)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ First the text of one value and one heading, then columns and rows, then whole t
 
 from collections import Counter
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rich.table import Table
@@ -19,8 +20,10 @@ MISSING = "-"
 TEACHER_ROW = "teacher"
 # The most important column where a search tries presets: never left out to fit the screen.
 PRESET_COLUMN = f"{PARAM_PREFIX}preset"
+# Words of Veer's own parameters that are much wider than their values.
+SHORT_WORDS = MappingProxyType({"distillation": "distill", "temperature": "temp"})
 # Longer words of a parameter's name are broken in a heading.
-LONGEST_WORD = 8
+LONGEST_WORD = 16
 WRAPPED = frozenset({"note", PRESET_COLUMN})
 # Readable on dark and on light backgrounds, which yellow is not.
 NOTE_STYLE = "magenta"
@@ -93,6 +96,7 @@ def headings(columns: Sequence[str]) -> dict[str, str]:
 
 def _broken(word: str) -> str:
     """Return a long word in two halves, since values are mostly shorter than names."""
+    word = SHORT_WORDS.get(word, word)
     if len(word) <= LONGEST_WORD or "." in word:
         return word
     half = (len(word) + 1) // 2

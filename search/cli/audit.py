@@ -13,7 +13,7 @@ from rich.text import Text
 
 from results.journal.decision import FIGURE_NAMES
 from results.terminal.quoting import veer_command
-from search.cli.console import console
+from search.cli.console import console, print_for_programs
 
 if TYPE_CHECKING:
     from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
@@ -42,7 +42,7 @@ def audit(
     found = audit_search(RunView.read(run))
     words = verdict(found)
     if as_json:
-        typer.echo(json.dumps(asdict(found) | {"verdict": words}, indent=2))
+        print_for_programs(json.dumps(asdict(found) | {"verdict": words}, indent=2))
         return
     if found.rungs:
         console.print(_rungs(found))

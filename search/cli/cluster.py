@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.console import console, errors
+from search.cli.console import console, errors, print_for_programs
 from search.cli.groups import command_group
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def token(
     found = _made_private(require_token())
     if show:
         # Not by rich, which may wrap it: the output is meant for a pipe.
-        typer.echo(found.value)
+        print_for_programs(found.value)
         return
     _print(f"token: {found.source}, fingerprint {found.fingerprint}")
     _print("on a machine that will join:")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.console import console
+from search.cli.console import console, print_for_programs
 
 
 def compare(
@@ -25,6 +25,6 @@ def compare(
 
     comparison = compare_runs([RunView.read(run) for run in runs])
     if as_json:
-        typer.echo(json.dumps(comparison.as_dict(), indent=2, default=str))
+        print_for_programs(json.dumps(comparison.as_dict(), indent=2, default=str))
     else:
         console.print(comparison_view(comparison, console.width))

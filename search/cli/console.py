@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TextIO
 
+import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
@@ -27,6 +28,8 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Span, Text
 
+from search.cli.streams import is_closed
+from spaces.files.errors import VeerError
 from spaces.files.visible import visible
 
 if TYPE_CHECKING:
@@ -93,6 +96,17 @@ console = Screen(width=_width(sys.stdout))
 errors = Screen(stderr=True, width=_width(sys.stderr))
 
 
+def print_for_programs(text: str, *, nl: bool = True) -> None:
+    """Print text that another program reads, unchanged: JSON, CSV, a token.
+
+    Raises:
+        VeerError: Standard output is closed, so that the text would be lost.
+    """
+    if is_closed(sys.stdout):
+        raise VeerError("standard output is closed, and would lose what the command prints")
+    typer.echo(text, nl=nl)
+
+
 def computing_device(name: str) -> torch.device:
     """Return the device for the option `--device`; print why `auto` leaves a GPU unused.
 
@@ -120,7 +134,12 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
                 task = bar.add_task(title, total=total, note="")
             bar.update(task, completed=done, total=total)
 
-        yield show
+        try:
+            yield show
+        except BaseException:
+            # An error stands alone: a bar above it, full or not, says nothing more.
+            bar.live.transient = True
+            raise
 
 
 class TrainingBar:

@@ -10,12 +10,14 @@ from rich.table import Table
 
 from search.cli import store
 from search.cli.console import console, progress_bar
+from search.cli.convert import convert
 from search.cli.groups import command_group
 
 if TYPE_CHECKING:
     from trainable.corpus.check import CorpusReport
 
 app = command_group("Prepare and check a corpus; manage its stored log-mels.")
+app.command()(convert)
 app.command()(store.build)
 app.command()(store.info)
 app.command()(store.prune)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from search.cli.console import console, errors, progress_bar
+from search.cli.console import console, errors, print_for_programs, progress_bar
 from search.cli.options import AllowCodeOption, permit, training_command
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
@@ -101,7 +101,7 @@ def trials(
     if form != "table":
         text = write_table(chosen, form, out)
         # Unchanged into a pipe or a file, for programs.
-        typer.echo(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
+        print_for_programs(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
     elif names:
         console.print(rows_view(trial_rows(rows), chosen.column_names))
     else:

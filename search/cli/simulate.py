@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.console import console, progress_bar
+from search.cli.console import console, print_for_programs, progress_bar
 from search.cli.options import AllowCodeOption, permit
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def simulate(
     sentence = advice(found)
     if as_json:
         rows = [asdict(each) for each in points]
-        typer.echo(json.dumps(asdict(found) | {"advice": sentence, "scaling": rows}, indent=2))
+        told = asdict(found) | {"advice": sentence, "scaling": rows}
+        print_for_programs(json.dumps(told, indent=2))
     else:
         _print(found, sentence, points)
     if out is not None:

@@ -51,6 +51,12 @@ def _fill_closed_descriptors() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
+def is_closed(stream: object) -> bool:
+    """Return whether a standard stream was closed when the process started."""
+    # `> /dev/null` keeps the name that Python gives the stream.
+    return getattr(stream, "name", None) == os.devnull
+
+
 def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error

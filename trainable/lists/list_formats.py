@@ -1,34 +1,30 @@
-"""Lists in the formats of other tools, recognised by their first lines, and how to convert them.
+"""Lists in the formats of other tools, recognised by their first lines.
 
 A layout says which columns of a line hold what. A list whose first lines share a layout that is
 not Veer's is named once, in place of a fault for every line.
 """
 
+import csv
 import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Literal
 
-from spaces.files.complaints import short_repr
+from trainable.lists.list_labels import is_label
 
 ListKind = Literal["train", "trial"]
 LINE_FORMS: dict[ListKind, str] = {"train": "SPEAKER PATH", "trial": "1|0 PATH_A PATH_B"}
 
 _AUDIO_SUFFIXES = frozenset(
-    [".wav", ".flac", ".m4a", ".mp3", ".mp4", ".aac", ".sph", ".ogg", ".opus", ".aif", ".aiff"]
-)
-# Each label of a non-target pair after the label of a target pair that it comes with.
-_LABEL_PAIRS = (
-    ("1", "0"), ("1", "-1"), ("1.0", "0.0"), ("target", "nontarget"), ("target", "non-target"),
-    ("target", "non_target"), ("tgt", "non"), ("tgt", "imp"), ("same", "different"),
-    ("same", "diff"), ("true", "false"), ("positive", "negative"), ("genuine", "impostor"),
-    ("genuine", "imposter"), ("target", "impostor"), ("target", "imposter"), ("yes", "no"),
+    [".wav", ".flac", ".m4a", ".mp3", ".mp4", ".aac", ".sph", ".ogg", ".opus", ".aif", ".aiff",
+     ".w64", ".wv", ".raw", ".pcm", ".amr", ".wma"]
 )  # fmt: skip
-_TARGET_WORDS = frozenset(target for target, _ in _LABEL_PAIRS)
-_TARGET_WORD_OF = {other: target for target, other in reversed(_LABEL_PAIRS)}
 _SEPARATORS = ("", ",", ";", "|")
+# Names of columns, as SpeechBrain, Common Voice and spreadsheets have them, without _ and case.
+_SPEAKER_NAMES = ("spk", "spkid", "speaker", "speakerid", "clientid", "spkr", "label")
+_LABEL_NAMES = ("label", "target", "istarget", "same", "issame", "match", "y", "labels")
 # Lines that are looked at to find the layout of a list.
 _NUM_FIRST_LINES = 20
 
@@ -42,14 +38,12 @@ class Layout:
         label: Column of the label or the speaker, from 0; -1 if there is none.
         paths: Columns of the paths.
         width: Number of columns.
-        has_words: Whether the label is a word.
     """
 
     separator: str
     label: int
     paths: tuple[int, ...]
     width: int
-    has_words: bool = False
 
 
 STANDARD: dict[ListKind, Layout] = {
@@ -59,105 +53,135 @@ STANDARD: dict[ListKind, Layout] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignFormat:
-    """The format of a list that is not Veer's.
+class ListFormat:
+    """The format that most of the first lines of a list have.
 
     Attributes:
-        layout: Columns of its lines; Veer's own if only a header line is too much.
+        kind: What the list should be.
+        layout: Columns of its lines.
         header: Position of a header line, None if there is none.
-        fault: One sentence that names the format, the first line and the fix, with the line.
+        first: Position of the first other line.
     """
 
+    kind: ListKind
     layout: Layout
     header: int | None
-    fault: str
+    first: int
 
-    def explains(self, kind: ListKind, position: int, text: str) -> bool:
-        """Return whether the line at a position is of this format, so that it needs no fault."""
-        if position == self.header:
+    @property
+    def is_standard(self) -> bool:
+        """Whether its lines are Veer's."""
+        return self.layout == STANDARD[self.kind]
+
+    def fits(self, text: str) -> bool:
+        """Return whether a line has this format."""
+        if layout_of(self.kind, text) == self.layout:
             return True
-        return self.layout != STANDARD[kind] and layout_of(kind, text) == self.layout
+        # Found by the names of a header, or with words that are known in their place only.
+        fields = fields_of(text, self.layout.separator)
+        if len(fields) != self.layout.width or self.layout.label < 0:
+            return False
+        label, paths = fields[self.layout.label], [fields[n] for n in self.layout.paths]
+        return all(map(is_path, paths)) and (self.kind == "train" or is_label(label))
 
 
-def foreign_format(kind: ListKind, file: Path, lines: Sequence[str]) -> ForeignFormat | None:
-    """Return the format of a list, None if it is Veer's or not recognised.
+def is_extra(text: str) -> bool:
+    """Return whether a line is blank or a comment."""
+    text = text.strip()
+    return not text or text[0] == "#"
+
+
+def list_format(kind: ListKind, lines: Sequence[str]) -> ListFormat | None:
+    """Return the format of a list, None if it is not recognised.
 
     Args:
         kind: What the list should be.
-        file: The list, for the message.
         lines: Its lines.
     """
-    content = [n for n, text in enumerate(map(str.lstrip, lines)) if text and text[0] != "#"]
+    content = [n for n, text in enumerate(lines) if not is_extra(text)]
     header = _header(kind, [(n, lines[n]) for n in content[:2]])
     first = content[:_NUM_FIRST_LINES] if header is None else content[1 : _NUM_FIRST_LINES + 1]
-    layouts = [layout_of(kind, lines[n]) for n in first]
-    layout = layouts[0] if layouts else None
+    layouts = Counter(layout_of(kind, lines[n]) for n in first)
+    if header is not None and (named := _by_header(kind, lines[header], lines[first[0]])):
+        return ListFormat(kind=kind, layout=named, header=header, first=first[0])
+    layout, count = layouts.most_common(1)[0] if layouts else (None, 0)
     # Most of the first lines must agree: one wrong line is a fault, not a format.
-    if layout is None or 2 * layouts.count(layout) <= len(layouts):
+    if layout is None or 2 * count <= len(first):
         return None
-    if layout == STANDARD[kind]:
-        return None if header is None else _header_alone(kind, file, header, lines[header])
-    at = first[0]
-    fault = (
-        f"{file}:{at + 1}: must be lines {LINE_FORMS[kind]!r}, got {short_repr(lines[at].strip())}"
-        f", which is {_name(kind, layout, lines[at])}; {_fix(kind, file, lines, layout, header)}"
-    )
-    return ForeignFormat(layout=layout, header=header, fault=fault)
+    at = next(n for n in first if layout_of(kind, lines[n]) == layout)
+    return ListFormat(kind=kind, layout=layout, header=header, first=at)
 
 
 def _header(kind: ListKind, first: Sequence[tuple[int, str]]) -> int | None:
     """Return the position of a header line: the first line names columns, the second is data."""
-    if len(first) < 2 or layout_of(kind, first[1][1]) is None:
+    if len(first) < 2:
         return None
-    if (alone := layout_of(kind, first[0][1])) is not None and alone != STANDARD[kind]:
+    (position, text), (_, below) = first
+    fields, data = (_any_fields(each) for each in (text, below))
+    if len(fields) < 2 or any(is_path(each) or _is_number(each) for each in fields):
         return None
-    position, text = first[0]
-    fields = re.split(r"[\s,;|]+", text.strip())
-    is_data = any(_is_path(each) or _is_label(each) or _is_number(each) for each in fields)
-    return None if is_data or len(fields) < 2 else position
+    # `same` may be a label, or the name of its column; the line below has paths.
+    if any(map(is_path, data)):
+        return position
+    # Names of utterances look like names of columns.
+    is_data = any(is_label(each) for each in fields) or layout_of(kind, text) is not None
+    return None if is_data or layout_of(kind, below) is None else position
 
 
-def _header_alone(kind: ListKind, file: Path, header: int, text: str) -> ForeignFormat:
-    fault = (
-        f"{file}:{header + 1}: must be lines {LINE_FORMS[kind]!r}, got "
-        f"{short_repr(text.strip())}, a header line; remove it with: sed -i {header + 1}d "
-        f"{shlex.quote(str(file))}"
-    )
-    return ForeignFormat(layout=STANDARD[kind], header=header, fault=fault)
+def _by_header(kind: ListKind, header: str, below: str) -> Layout | None:
+    """Return the layout that the names of columns give where the line below has several ways."""
+    for separator in _SEPARATORS:
+        fields = fields_of(below, separator)
+        names = [_plain(name) for name in fields_of(header, separator)]
+        paths = tuple(n for n, field in enumerate(fields) if is_path(field))
+        if len(names) != len(fields) or len(fields) < 2:
+            continue
+        wanted = _SPEAKER_NAMES if kind == "train" else _LABEL_NAMES
+        labels = [names.index(name) for name in wanted if name in names]
+        if not labels or len(paths) != len(STANDARD[kind].paths) or labels[0] in paths:
+            continue
+        if kind == "train" or is_label(fields[labels[0]]):
+            return Layout(separator=separator, label=labels[0], paths=paths, width=len(fields))
+    return None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _any_fields(text: str) -> list[str]:
+    return [field for field in re.split(r"[\s,;|\"]+", text) if field]
 
 
 def layout_of(kind: ListKind, text: str) -> Layout | None:
     """Return the layout of a line, None if it is not recognised."""
     find = _train_layout if kind == "train" else _trial_layout
-    found = (find(_split(text, separator), separator) for separator in _SEPARATORS)
+    found = (find(fields_of(text, separator), separator) for separator in _SEPARATORS)
     return next((layout for layout in found if layout is not None), None)
 
 
 def _trial_layout(fields: list[str], separator: str) -> Layout | None:
-    labels = [n for n, field in enumerate(fields) if _is_label(field)]
+    labels = [n for n, field in enumerate(fields) if is_label(field)]
     rest = [n for n, f in enumerate(fields) if n not in labels and not _is_number(f)]
     if _train_layout(fields, separator) == STANDARD["train"]:
         return STANDARD["train"]
+    if not labels and rest == [1, 2] and len(fields) == 3:  # a number that is no label
+        return Layout(separator=separator, label=0, paths=(1, 2), width=3)
     # Without labels only paths tell what the line is.
-    if len(rest) != 2 or not (labels or (len(fields) == 2 and all(map(_is_path, fields)))):
+    if len(rest) != 2 or not (labels or all(is_path(fields[n]) for n in rest)):
         return None
     # More than one where lengths follow that happen to be 0 or 1.
     label = -1 if not labels else labels[0] if labels[0] == 0 else labels[-1]
-    is_word = label >= 0 and not _is_number(fields[label])
-    return Layout(
-        separator=separator, label=label, paths=tuple(rest), width=len(fields), has_words=is_word
-    )
+    return Layout(separator=separator, label=label, paths=tuple(rest), width=len(fields))
 
 
 def _train_layout(fields: list[str], separator: str) -> Layout | None:
-    paths = [n for n, field in enumerate(fields) if _is_path(field)]
+    paths = [n for n, field in enumerate(fields) if is_path(field)]
     rest = [n for n in range(len(fields)) if n not in paths]
-    if len(paths) == 2 and len(fields) == 3 and rest and _is_label(fields[rest[0]]):
+    if len(paths) == 2 and len(fields) == 3 and rest and is_label(fields[rest[0]]):
         return Layout(separator=separator, label=rest[0], paths=tuple(paths), width=3)
-    if not paths and len(fields) == 2 and fields[0] != fields[1]:
-        # Kaldi's utterance names begin with the speaker's.
-        is_utt2spk = fields[0].startswith(fields[1])
-        return Layout(separator="", label=1, paths=(), width=2) if is_utt2spk else None
+    if not paths and len(fields) >= 2 and fields[0] != fields[1]:
+        return _kaldi_layout(fields)
     names = [n for n in rest if not _is_number(fields[n])] or rest[:1]
     if len(paths) != 1 or len(names) > 1:
         return None
@@ -165,91 +189,33 @@ def _train_layout(fields: list[str], separator: str) -> Layout | None:
     return Layout(separator=separator, label=label, paths=(paths[0],), width=len(fields))
 
 
-def _name(kind: ListKind, layout: Layout, text: str) -> str:
-    if kind == "train" and len(layout.paths) != 1:
-        return (
-            "a trial list"
-            if layout.paths
-            else "Kaldi's utt2spk: utterances, not files"
-        )
-    if kind == "trial" and len(layout.paths) == 1:
-        return "a train list"
-    subject = "speaker" if kind == "train" else "label"
-    is_last = layout.label == layout.width - 1
-    if kind == "trial" and layout.has_words and is_last and layout.width == 3:
-        kaldi = "the format of Kaldi's trials ('A B target')"
-        return kaldi if not layout.separator else f"{kaldi} with {layout.separator!r}"
-    traits = [f"columns parted by {layout.separator!r}"] if layout.separator else []
-    if layout.label < 0:
-        traits.append(f"no {subject}")
-    elif layout.label != 0:
-        where = "last" if is_last else f"in column {layout.label + 1}"
-        is_utt2spk = kind == "train" and is_last and layout.width == 2
-        traits.append(f"the {subject} {where}{', as in utt2spk' * is_utt2spk}")
-    if layout.has_words:
-        traits.append(f"the word {_split(text, layout.separator)[layout.label]!r} as the label")
-    num_more = layout.width - len(layout.paths) - (layout.label >= 0)
-    if num_more:
-        traits.append(f"{num_more} column{'s' * (num_more > 1)} too many")
-    return f"another format ({', '.join(traits)})"
+def _kaldi_layout(fields: list[str]) -> Layout | None:
+    # Kaldi's utterance names begin with the speaker's.
+    if len(fields) == 2 and fields[0].startswith(fields[1]):
+        return Layout(separator="", label=1, paths=(0,), width=2)
+    if all(each.startswith(fields[0]) and each != fields[0] for each in fields[1:]):
+        # As many utterances as the speaker has: not a width that lines share.
+        return Layout(separator="", label=0, paths=(), width=0)
+    return None
 
 
-def _fix(
-    kind: ListKind, file: Path, lines: Sequence[str], layout: Layout, header: int | None
-) -> str:
-    if len(layout.paths) == (2 if kind == "train" else 1):
-        return "give the train list as train_list and the trial list as val_list"
-    if not layout.paths:
-        return (
-            "take the files from wav.scp: join utt2spk wav.scp | awk '{print $2, $3}' > "
-            "train_list.txt"
-        )
-    if layout.label < 0:
-        name = "1 (same speaker) or 0" if kind == "trial" else "the speaker"
-        return f"write {name} before the path{'s' * (kind == 'trial')}"
-    start = 0 if header is None else header + 1
-    text = next(lines[n] for n in range(start, len(lines)) if layout_of(kind, lines[n]) == layout)
-    columns = [_awk_label(layout, text, kind), *(f"${n + 1}" for n in layout.paths)]
-    # Quotes of a CSV, blank lines and comments are dropped on the way.
-    where = "" if header is None else f"NR > {header + 1} && "
-    where += "NF && $1 !~ /^ *#/"
-    separator = f" -F{shlex.quote(layout.separator)}" if layout.separator else ""
-    quotes = '{gsub(/"/, "")} ' if layout.separator and '"' in text else ""
-    new = file.with_name(f"{file.stem}_new{file.suffix or '.txt'}")
-    program = f"{quotes}{where} {{print {', '.join(columns)}}}"
-    return f"convert it with: awk{separator} '{program}' {shlex.quote(str(file))} > " + (
-        shlex.quote(str(new))
-    )
-
-
-def _awk_label(layout: Layout, text: str, kind: ListKind) -> str:
-    column = f"${layout.label + 1}"
-    label = _split(text, layout.separator)[layout.label]
-    if kind == "train":
-        return column
-    if not layout.has_words:
-        # Also of -1 and of 1.0, which stand for 0 and 1. Plus 0: with the carriage return of a
-        # file from Windows the field is text, which is above 0 whatever it has.
-        return f"({column} + 0 > 0)"
-    word = _TARGET_WORD_OF.get(label.lower(), label.lower())
-    same_case: Callable[[str], str] = (
-        str.upper if label.isupper() else str.capitalize if label[0].isupper() else str
-    )
-    # Not `==`: files from Windows have a carriage return after the last column.
-    return f"({column} ~ /^ *{same_case(word)}/)"
-
-
-def _split(text: str, separator: str) -> list[str]:
+def fields_of(text: str, separator: str) -> list[str]:
+    """Return the columns of a line; none if a quote is not closed."""
     if not separator:
-        return text.split()
-    return [field.strip().strip('"').strip() for field in text.split(separator)]
+        fields = text.split()
+        # Of columns parted by a comma and a space.
+        return [] if any(field[-1] in ",;|" for field in fields) else fields
+    if separator not in text or text.count('"') % 2:
+        return []
+    try:
+        row = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a column of more than 100,000 characters
+        return []
+    return [field.strip() for field in row]
 
 
-def _is_label(field: str) -> bool:
-    return field.lower() in _TARGET_WORDS or field.lower() in _TARGET_WORD_OF
-
-
-def _is_path(field: str) -> bool:
+def is_path(field: str) -> bool:
+    """Return whether a column is a path by its look."""
     if any(character.isspace() or character in ",;|" for character in field):
         return False
     return "/" in field or "\\" in field or PurePath(field).suffix.lower() in _AUDIO_SUFFIXES

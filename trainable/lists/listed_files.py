@@ -1,12 +1,16 @@
 """The audio files that a list names: each path stays inside the root and leads to a file."""
 
 import os
+import posixpath
 import stat
 from pathlib import Path, PurePath, PureWindowsPath
 
+from trainable.lists.path_repairs import NearPath, PathRepairs
+
 # PATH_MAX of Linux: no file has a longer path, and the system refuses to look one up.
 MAX_PATH_CHARS = 4096
-_SUFFIXES = (".wav", ".flac")
+# Causes of faults that a sentence about the whole list explains.
+ELSEWHERE, UTTERANCE_NAMES = "elsewhere", "utterance names"
 # Absolute paths whose parents are compared with the root, one by one, before that is given up.
 _MAX_PREFIX_MISSES = 3
 LINK_REMEDY = (
@@ -31,15 +35,20 @@ class ListedFiles:
         self._prefixes = list(dict.fromkeys(_as_prefix(each) for each in (root, self._root)))
         self._num_misses = 0
         self._links_out: dict[str, Path] = {}
-        self._hints: dict[str, str] = {}
+        self._causes: dict[str, str] = {}
+        self._elsewhere: list[str] = []
+        self._repairs = PathRepairs(self._root)
 
     def relative(self, path: str) -> str:
-        """Return an absolute path inside the root without the root, any other path unchanged."""
+        """Return a path without the root, `.`, `..` and repeated slashes, if it stays inside.
+
+        A path that does not is returned as the list has it.
+        """
         if not path.startswith("/"):
-            return path
+            return _normal(path)
         for prefix in self._prefixes:
             if path.startswith(prefix):
-                return path[len(prefix) :].lstrip("/")
+                return _normal(path[len(prefix) :].lstrip("/"))
         # The root may be a link's target, and the list may use the link.
         if self._num_misses < _MAX_PREFIX_MISSES and len(path) <= MAX_PATH_CHARS:
             for parent in PurePath(path).parents:
@@ -70,7 +79,22 @@ class ListedFiles:
     def shared_cause(self, path: str) -> str | None:
         """Return a name for the cause of a path's fault that other paths may share."""
         link = self._links_out.get(path)
-        return self._hints.get(path) if link is None else f"link {link}"
+        return self._causes.get(path) if link is None else f"link {link}"
+
+    def near(self, path: str) -> NearPath | None:
+        """Return the file that a path with a fault may mean, None if there is none like it."""
+        return self._repairs.near(path) if len(path) <= MAX_PATH_CHARS else None
+
+    @property
+    def repaired_causes(self) -> set[str]:
+        """The causes of faults for which a file like the one that is named was found."""
+        return set(self._causes.values()) - {ELSEWHERE, UTTERANCE_NAMES, "outside"}
+
+    @property
+    def folder_elsewhere(self) -> str | None:
+        """The innermost folder of all files that the list names outside the root, None without."""
+        folders = [posixpath.dirname(path) for path in self._elsewhere]
+        return posixpath.commonpath(folders) if folders else None
 
     def _find_link_out(self, path: str) -> Path | None:
         place = self._root
@@ -84,7 +108,7 @@ class ListedFiles:
         if len(path) > MAX_PATH_CHARS:
             return f"a path must have at most {MAX_PATH_CHARS:,} characters, got {len(path):,}"
         if _is_outside(path):
-            return f"the path must stay inside {self._root}, got {path!r}"
+            return f"the path must stay inside {self._root}, got {path!r}{self._outside(path)}"
         file = self._root / path
         try:
             found = file.stat()
@@ -106,29 +130,39 @@ class ListedFiles:
 
     def _near(self, path: str) -> str:
         """Return what may be wrong with the path of a missing file, empty if nothing is known."""
-        stem, dot, _ = path.rpartition(".")
-        names = {f"{path}{suffix}" for suffix in _SUFFIXES}
-        names |= {f"{stem}{suffix}" for suffix in _SUFFIXES if dot}
-        first, _, rest = path.partition("/")
-        hint = ""
-        if near := next((each for each in sorted(names) if self._has(each)), None):
-            hint = f"there is {near}: name it with this suffix"
-        elif "\\" in path and self._has(path.replace("\\", "/")):
-            hint = "write / in place of \\ in its path"
-        elif first == self._root.name and self._has(rest):
-            hint = f"{first}/ is the folder that paths start from: set the folder one higher"
-        if not hint:
+        near = self.near(path)
+        if near is None:
+            if "/" not in path and "." not in path:
+                self._causes[path] = UTTERANCE_NAMES
+                return "; the list names utterances, as Kaldi does, not files"
             return ""
-        self._hints[path] = hint.rpartition(": ")[2]
-        return f"; {hint}"
+        self._causes[path] = near.cause
+        return f"; there is {near.path}: {near.cause}"
 
-    def _has(self, path: str) -> bool:
-        return os.path.isfile(f"{self._root}/{path}")  # noqa: PTH113 - false for any odd name
+    def _outside(self, path: str) -> str:
+        """Return why a path may lead outside, empty if nothing is known."""
+        if hint := self._near(path):
+            return hint
+        if not (path.startswith("/") or PureWindowsPath(path).drive):
+            return ""
+        is_file = os.path.isfile(path)  # noqa: PTH113 - false for any odd name
+        self._causes[path] = ELSEWHERE if is_file else "outside"
+        if is_file:
+            self._elsewhere.append(posixpath.normpath(path))
+        return ""
 
     def _is_inside(self, folder: Path) -> bool:
         if folder not in self._inside:
             self._inside[folder] = folder.resolve().is_relative_to(self._root)
         return self._inside[folder]
+
+
+def _normal(path: str) -> str:
+    # Nearly all paths of a million have none of these.
+    if not ("//" in path or "./" in path or path.endswith(("/", "/.", "/.."))):
+        return path
+    normal = posixpath.normpath(path)
+    return path if normal == "." or normal.startswith("..") else normal
 
 
 def _as_prefix(folder: Path) -> str:

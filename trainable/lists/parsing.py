@@ -4,7 +4,7 @@ The formats are those of voxceleb_trainer: `SPEAKER PATH` and `1|0 PATH_A PATH_B
 relative to a root folder. An absolute path inside the root is taken as relative to it.
 """
 
-import shlex
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +12,25 @@ from typing import TypeVar
 
 from spaces.files.complaints import short_repr
 from spaces.files.errors import ConfigError
+from trainable.lists.foreign_lists import foreign_fault
+from trainable.lists.line_faults import LineFaults
 from trainable.lists.list_formats import (
     LINE_FORMS,
     STANDARD,
-    ForeignFormat,
+    ListFormat,
     ListKind,
-    foreign_format,
+    is_extra,
     layout_of,
+    list_format,
 )
-from trainable.lists.listed_files import ListedFiles
+from trainable.lists.list_labels import is_target_label
+from trainable.lists.list_text import read_lines
+from trainable.lists.listed_files import ELSEWHERE, UTTERANCE_NAMES, ListedFiles
 
 _Line = TypeVar("_Line")
 _LABELS = {"1": True, "0": False}
+# Wrong labels that a command converts.
+KNOWN_LABEL = "known label"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,41 +65,6 @@ class TrialPair:
     line: int = field(default=0, compare=False)
 
 
-class LineFaults:
-    """The faults of one list; a fault that many lines share is named once, with their number.
-
-    Args:
-        file: The list.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._texts: list[str] = []
-        self._groups: dict[str, list[int]] = {}  # position in `_texts`, and number of lines
-
-    def add(self, line: int, text: str, group: str | None = None) -> None:
-        """Add the fault of a line; only the first text of a group is kept."""
-        if group is not None and group in self._groups:
-            self._groups[group][1] += 1
-            return
-        if group is not None:
-            self._groups[group] = [len(self._texts), 1]
-        self._texts.append(f"{self._file}:{line}: {text}")
-
-    def add_whole(self, text: str) -> None:
-        """Add a sentence about the whole list, which names its line itself."""
-        self._texts.append(text)
-
-    @property
-    def texts(self) -> list[str]:
-        """One sentence for each fault or group, in the order of their first lines."""
-        texts = list(self._texts)
-        for position, num_lines in self._groups.values():
-            if num_lines > 1:
-                texts[position] += f" ({num_lines:,} such lines)"
-        return texts
-
-
 def parse_train_list(
     path: Path,
     root: Path,
@@ -112,17 +84,21 @@ def parse_train_list(
         files: Checks the paths in place of a check of its own, and knows the files afterwards.
     """
     files = files or ListedFiles(root, check_files=check_files)
-    found = LineFaults(path)
+    found = LineFaults("train", path, root)
 
     def parse(line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
             found.add(line, _wrong_form("train", fields))
             return None
         audio = _checked(files, found, line, fields[1])
-        return None if audio is None else Utterance(path=audio, speaker=fields[0], line=line)
+        if audio is None:
+            return None
+        # One name that two systems write with other code points is one speaker.
+        return Utterance(path=audio, speaker=unicodedata.normalize("NFC", fields[0]), line=line)
 
-    lines = _lines_of(path, root if check_files else path.parent, faults)
-    utterances = tuple(_parsed("train", path, lines, parse, found))
+    lines = _lines_of(found, root if check_files else path.parent, faults)
+    utterances = tuple(_parsed(lines, parse, found))
+    _explain(found, files)
     faults += found.texts
     return utterances
 
@@ -147,7 +123,7 @@ def parse_trial_list(
         zero_is_target: Whether 0, not 1, stands for the same speaker.
     """
     files = files or ListedFiles(root, check_files=check_files)
-    found = LineFaults(path)
+    found = LineFaults("trial", path, root)
 
     def parse(line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
@@ -155,54 +131,19 @@ def parse_trial_list(
             return None
         label = _LABELS.get(fields[0])
         if label is None:
-            got = short_repr(fields[0])
-            found.add(line, f"the label must be 1 (same speaker) or 0, got {got}")
+            # A label that is known is a fault, but the other checks take it as it is meant.
+            label = _label_with_fault(found, line, fields[0])
         path_a, path_b = (_checked(files, found, line, each) for each in fields[1:])
         if label is None or path_a is None or path_b is None:
             return None
         is_target = label != zero_is_target
         return TrialPair(is_target=is_target, path_a=path_a, path_b=path_b, line=line)
 
-    lines = _lines_of(path, root if check_files else path.parent, faults)
-    pairs = tuple(_parsed("trial", path, lines, parse, found))
+    lines = _lines_of(found, root if check_files else path.parent, faults)
+    pairs = tuple(_parsed(lines, parse, found))
+    _explain(found, files)
     faults += found.texts
     return pairs
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text, without blank ones at its end.
-
-    Raises:
-        ConfigError: It cannot be read or is not UTF-8; the message has the line.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: the list cannot be read: {error.strerror}") from error
-    try:
-        # Editors on Windows put a byte order mark first, which would become part of a speaker.
-        return content.decode("utf-8-sig").rstrip().splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(_not_utf8(path, content, error.start)) from error
-
-
-def _not_utf8(path: Path, content: bytes, position: int) -> str:
-    name = shlex.quote(str(path))
-    new = shlex.quote(str(path.with_name(f"{path.stem}_new{path.suffix or '.txt'}")))
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return (
-            f"{path}:1: the list cannot be read: must be UTF-8, got UTF-16; convert it with: "
-            f"iconv -f UTF-16 -t UTF-8 {name} > {new}"
-        )
-    # An error at a byte order mark itself counts from after it.
-    start = content.rfind(b"\n", 0, position) + 1
-    line = content.count(b"\n", 0, position) + 1
-    text = content[start:].split(b"\n", 1)[0].decode("latin-1").strip()
-    return (
-        f"{path}:{line}: the list cannot be read: must be UTF-8, got the byte "
-        f"0x{content[position]:02x} in {short_repr(text)} (as Latin-1); convert the list with: "
-        f"iconv -f LATIN1 -t UTF-8 {name} > {new}, and name the files alike"
-    )
 
 
 def _checked(files: ListedFiles, found: LineFaults, line: int, path: str) -> str | None:
@@ -216,17 +157,40 @@ def _checked(files: ListedFiles, found: LineFaults, line: int, path: str) -> str
     return None
 
 
+def _label_with_fault(found: LineFaults, line: int, label: str) -> bool | None:
+    text = f"the label must be 1 (same speaker) or 0, got {short_repr(label)}"
+    is_target = is_target_label(label)
+    found.add(line, text, "label" if is_target is None else KNOWN_LABEL)
+    return is_target
+
+
+def _explain(found: LineFaults, files: ListedFiles) -> None:
+    """Add to faults that lines share what a command or a setting for the whole list mends."""
+    for cause in (*files.repaired_causes, KNOWN_LABEL):
+        found.explain(cause, f"convert it with: {found.convert}")
+    found.explain(UTTERANCE_NAMES, f"convert it with: {found.convert} --wav-scp wav.scp")
+    if (folder := files.folder_elsewhere) is not None:
+        key = "train_dir" if found.kind == "train" else "val_dir (or test_dir, or --root)"
+        found.explain(ELSEWHERE, f"its file is there: set {key} to {folder}")
+
+
 def _wrong_form(kind: ListKind, fields: list[str]) -> str:
-    return f"must be {LINE_FORMS[kind]!r}, got {short_repr(' '.join(fields))}"
+    text = " ".join(fields)
+    is_open = text.count('"') % 2
+    return (
+        f"must be {LINE_FORMS[kind]!r}, got {short_repr(text)}"
+        f"{', in which a quote is not closed' * is_open}"
+    )
 
 
-def _lines_of(path: Path, root: Path, faults: list[str]) -> list[str]:
+def _lines_of(found: LineFaults, root: Path, faults: list[str]) -> list[str]:
+    path = found.file
     if not root.is_dir():
         # One fault, not one for every line.
         faults.append(f"{path}: there is no folder {root} for its paths to start from")
         return []
     try:
-        lines = read_lines(path)
+        lines = read_lines(path, found.convert)
     except ConfigError as error:
         faults.append(str(error))
         return []
@@ -236,42 +200,46 @@ def _lines_of(path: Path, root: Path, faults: list[str]) -> list[str]:
 
 
 def _parsed(
-    kind: ListKind,
-    path: Path,
-    lines: list[str],
-    parse: Callable[[int, list[str]], _Line | None],
-    found: LineFaults,
+    lines: list[str], parse: Callable[[int, list[str]], _Line | None], found: LineFaults
 ) -> Iterator[_Line]:
-    foreign = foreign_format(kind, path, lines)
+    form = list_format(found.kind, lines)
+    foreign = None if form is None or form.is_standard else form
     if foreign is not None:
-        found.add_whole(foreign.fault)
+        found.add_whole(foreign_fault(foreign, found.file, lines, found.convert))
+    extra: dict[str, list[int]] = {}
     for line, text in enumerate(lines, 1):
         fields = text.split()
-        if _is_named(kind, path, (line, text), foreign, found):
-            continue
-        item = parse(line, fields)
-        if item is not None:
-            yield item
+        if what := _extra(found.kind, form, line, text):
+            extra.setdefault(what, []).append(line)
+        elif foreign is None or not foreign.fits(text):
+            item = parse(line, fields)
+            if item is not None:
+                yield item
+    # The command that converts another format leaves these out.
+    if extra and foreign is None:
+        found.add_whole(_extra_fault(found, lines, extra))
 
 
-def _is_named(
-    kind: ListKind,
-    path: Path,
-    line: tuple[int, str],
-    foreign: ForeignFormat | None,
-    found: LineFaults,
-) -> bool:
-    """Return whether a line is one of those that are named once for the whole list."""
-    number, text = line
-    if foreign is not None and foreign.explains(kind, number - 1, text):
-        return True
+def _extra(kind: ListKind, form: ListFormat | None, line: int, text: str) -> str | None:
+    """Return what a line is that stands beside the lines of a list, None for those."""
+    if form is not None and line - 1 == form.header:
+        return "header line"
+    if not is_extra(text):
+        return None
     if not text.strip():
-        fix = f"remove blank lines with: sed -i '/^[[:space:]]*$/d' {shlex.quote(str(path))}"
-        found.add(number, f"{_wrong_form(kind, [])}; {fix}", "blank")
-        return True
+        return "blank line"
     # A speaker's name may begin so too.
-    if text.lstrip().startswith("#") and layout_of(kind, text) != STANDARD[kind]:
-        fix = f"remove comments with: sed -i '/^[[:space:]]*#/d' {shlex.quote(str(path))}"
-        found.add(number, f"{_wrong_form(kind, text.split())}; {fix}", "comment")
-        return True
-    return False
+    return None if layout_of(kind, text) == STANDARD[kind] else "comment"
+
+
+def _extra_fault(found: LineFaults, lines: list[str], extra: dict[str, list[int]]) -> str:
+    first = min(each[0] for each in extra.values())
+    counts = [
+        f"{len(each):,} {what}{'s' * (len(each) > 1)} (the first is line {each[0]})"
+        for what, each in extra.items()
+    ]
+    return (
+        f"{found.file}:{first}: must be lines {LINE_FORMS[found.kind]!r} only, got "
+        f"{short_repr(lines[first - 1].strip())}: {', '.join(counts)}; write a list without them "
+        f"with: {found.convert}"
+    )

@@ -18,8 +18,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from spaces.files.errors import ConfigError, CorpusError
+from trainable.lists.list_text import read_lines
 from trainable.lists.pair_index import PairIndex
-from trainable.lists.parsing import Utterance, read_lines
+from trainable.lists.parsing import Utterance
 from trainable.lists.speaker_rule import SpeakerRule
 
 # Of the target and of the non-target pairs, each: if a folder agrees with so many, it is the

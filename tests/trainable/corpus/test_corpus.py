@@ -101,12 +101,12 @@ def test_byte_order_mark_is_no_part_of_the_speaker(make: Make) -> None:
         ("a b c", "must be 'SPEAKER PATH', got 'a b c'"),
         (
             "",
-            "must be 'SPEAKER PATH', got ''; remove blank lines with: "
-            "sed -i '/^[[:space:]]*$/d' train.txt",
+            "must be lines 'SPEAKER PATH' only, got '': 1 blank line (the first is line 2); write "
+            "a list without them with: veer data convert train.txt --as train --root wav",
         ),
         ("a a/none.wav", "there is no audio file wav/a/none.wav"),
         ("a a/s1", "there is no audio file wav/a/s1"),
-        ("a /etc/passwd", "the path must stay inside wav, got '/etc/passwd'"),
+        ("a /etc/no", "the path must stay inside wav, got '/etc/no'"),
         ("a a/../../x.wav", "the path must stay inside wav, got 'a/../../x.wav'"),
         (
             "c a/s1/1.wav",
@@ -127,8 +127,9 @@ def test_bad_train_line_is_named(make: Make, line: str, fault: str) -> None:
             "the label must be 1 (same speaker) or 0, got '2'",
         ),
         (
-            "target x/s1/1.wav y/s1/1.wav",
-            "the label must be 1 (same speaker) or 0, got 'target'",
+            "nontarget x/s1/1.wav y/s1/1.wav",
+            "the label must be 1 (same speaker) or 0, got 'nontarget'; convert it with: veer data "
+            "convert val.txt --as trial --root wav",
         ),
         ("0 x/none.wav y/s1/1.wav", "there is no audio file wav/x/none.wav"),
         ("0 x/s1/1.wav ../y.wav", "the path must stay inside wav, got '../y.wav'"),
@@ -174,7 +175,7 @@ def test_missing_list_and_missing_root_are_one_fault_each(make: Make, tmp_path: 
         update={"train_list": tmp_path / "no-train.txt", "val_dir": tmp_path / "no-wav"}
     )
     assert faults_of(config) == (
-        "no-train.txt: the list cannot be read: No such file or directory",
+        "no-train.txt: there is no such list; did you mean train.txt?",
         "val.txt: there is no folder no-wav for its paths to start from",
     )
 

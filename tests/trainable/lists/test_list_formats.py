@@ -1,50 +1,18 @@
 """Lists of other tools are named once, and the command in the message converts them."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from trainable.lists.parsing import TrialPair, Utterance, parse_train_list, parse_trial_list
-
-A, B, C = "a/1.wav", "a/2.wav", "b/1.wav"
-PAIRS = (
-    TrialPair(is_target=True, path_a=A, path_b=B),
-    TrialPair(is_target=False, path_a=A, path_b=C),
-)
-UTTERANCES = tuple(Utterance(path=path, speaker=path[0]) for path in (A, B, C))
+from spaces.files.errors import CorpusError
+from tests.worlds.listed import PAIRS, UTTERANCES, A, B, C, converted, make_root, refused
+from trainable.lists.converting import convert_list
+from trainable.lists.parsing import parse_train_list, parse_trial_list
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for path in (A, B, C):
-        file = tmp_path / "wav" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return tmp_path / "wav"
-
-
-def refused(kind: str, root: Path, text: str) -> str:
-    """Return the one fault of a list."""
-    file = root.parent / "list.txt"
-    file.write_text(text)
-    faults: list[str] = []
-    found = (parse_train_list if kind == "train" else parse_trial_list)(file, root, faults)
-    (fault,) = faults
-    assert found == ()
-    return fault
-
-
-def converted(kind: str, root: Path, fault: str) -> tuple[object, ...]:
-    """Run the command that a message names, and return what the new list holds."""
-    command = fault.partition("convert it with: ")[2]
-    assert command
-    subprocess.run(command, shell=True, check=True)
-    faults: list[str] = []
-    parse = parse_train_list if kind == "train" else parse_trial_list
-    found = parse(root.parent / "list_new.txt", root, faults)
-    assert faults == []
-    return found
+    return make_root(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +26,10 @@ def converted(kind: str, root: Path, fault: str) -> tuple[object, ...]:
         (f"1,{A},{B}\n0,{A},{C}\n", "columns parted by ','"),
         (f"label,one,other\n1,{A},{B}\n0,{A},{C}\n", "columns parted by ','"),
         (f'"{A}";"{B}";"1"\n"{A}";"{C}";"0"\n', "columns parted by ';', the label last"),
-        (f"Same {A} {B}\nDifferent {A} {C}\n", "the word 'Same' as the label"),
+        (f"{A},{B},same\n{A},{C},different\n", "Kaldi's trials ('A B target') with ','"),
+        (f"file1,file2,same\n{A},{B},1\n{A},{C},0\n", "columns parted by ',', the label last"),
+        (f"{A}, {B}, 1\n{A}, {C}, 0\n", "columns parted by ',', the label last"),
+        (f"{A} {B} 0.87 1\n{A} {C} 0.1 0\n", "1 column too many: column 3 '0.87'"),
         (f"1 {A} {B} 3.20 4.1\n0 {A} {C} 3.2 1\n", "2 columns too many"),
         (f"{A} {B} 1\n\n# more\n{A} {C} -1\n", "the label last"),
     ],
@@ -74,12 +45,43 @@ def test_a_foreign_trial_list_is_named_once_and_converted(
 
 
 @pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (("Same", "Different"), "'Same' (2 such lines); convert"),
+        (("1", "-1"), "'-1'; convert"),
+        (("TRUE", "FALSE"), "'TRUE' (2 such lines); convert"),
+        (("yes", "no"), "'yes' (2 such lines); convert"),
+        (("target", "nontarget"), "'target' (2 such lines); convert"),
+        (("1.0", "0.0"), "'1.0' (2 such lines); convert"),
+    ],
+)
+def test_other_labels_are_one_fault_and_converted(
+    root: Path, labels: tuple[str, str], shown: str
+) -> None:
+    file = root.parent / "list.txt"
+    file.write_text(f"{labels[0]} {A} {B}\n{labels[1]} {A} {C}\n")
+    faults: list[str] = []
+    # The checks of pairs and speakers see them as they are meant.
+    assert parse_trial_list(file, root, faults) == PAIRS
+    (fault,) = faults
+    assert f"the label must be 1 (same speaker) or 0, got {shown}" in fault
+    assert converted("trial", root, fault) == PAIRS
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [
         (f"{A} a\n{B} a\n{C} b\n", "the speaker last, as in utt2spk"),
         (f"a,{A}\na,{B}\nb,{C}\n", "columns parted by ','"),
         (f"path,speaker\n{A},a\n{B},a\n{C},b\n", "columns parted by ',', the speaker last"),
-        (f"a {A} 64000\na {B} 3\nb {C} 9\n", "1 column too many"),
+        (f"a {A} 64000\na {B} 3\nb {C} 9\n", "1 column too many: column 3 '64000'"),
+        # SpeechBrain, with an ID beside the speaker.
+        (
+            f"ID,duration,wav,start,spk_id\nx,1.2,$root/{A},0,a\ny,2,$root/{B},0,a\n"
+            f"z,3,$root/{C},0,b\n",
+            "columns parted by ',', the speaker last, 3 columns too many: column 1 'x', column 2",
+        ),
+        (f'"a, the first",{A}\na,{B}\nb,{C}\n'.replace(", the first", ""), "columns parted"),
     ],
 )
 def test_a_foreign_train_list_is_named_once_and_converted(
@@ -97,7 +99,7 @@ def test_a_foreign_train_list_is_named_once_and_converted(
         ("trial", f"a {A}\nb {C}\n", "which is a train list; give the train list as train_list"),
         ("train", f"1 {A} {B}\n0 {A} {C}\n", "which is a trial list; give the train list as"),
         ("train", f"{A}\n{C}\n", "no speaker); write the speaker before the path"),
-        ("train", "a-1 a\na-2 a\n", "Kaldi's utt2spk: utterances, not files; take the files from"),
+        ("trial", f"{A} {B} 0.8\n{A} {C} 0.1\n", "(no label, 1 column too many: column 3 '0.8')"),
     ],
 )
 def test_what_no_command_converts_is_named_once(
@@ -106,26 +108,38 @@ def test_what_no_command_converts_is_named_once(
     assert message in refused(kind, root, text)
 
 
-def test_blank_lines_comments_and_a_header_are_named_once_each(root: Path) -> None:
+def test_blank_lines_comments_and_a_header_are_one_fault(root: Path) -> None:
     file = root.parent / "list.txt"
     one, other = (f"{int(p.is_target)} {p.path_a} {p.path_b}" for p in PAIRS)
-    file.write_text(f"label a b\n{one}\n\n\n# x\n{other}\n\n# y\n# z\n{one}\n")
+    content = f"label a b\n{one}\n\n\n# x\n{other}\n\n# y\n# z\n{one}\n"
+    file.write_text(content)
     faults: list[str] = []
     pairs = parse_trial_list(file, root, faults)
     assert pairs == (*PAIRS, PAIRS[0])
-    assert [fault.replace(str(file), "list").split("; ")[0] for fault in faults] == [
-        "list:1: must be lines '1|0 PATH_A PATH_B', got 'label a b', a header line",
-        "list:3: must be '1|0 PATH_A PATH_B', got ''",
-        "list:5: must be '1|0 PATH_A PATH_B', got '# x'",
-    ]
-    assert [fault.endswith("(3 such lines)") for fault in faults] == [False, True, True]
-    # The fixes leave a list that is taken; the header goes last, since it counts lines.
-    for fault in reversed(faults):
-        command = fault.partition("with: ")[2].partition(" (3 such")[0]
-        subprocess.run(command, shell=True, check=True)
-    faults = []
-    assert parse_trial_list(file, root, faults) == pairs
-    assert faults == []
+    (fault,) = faults
+    assert fault.startswith(
+        f"{file}:1: must be lines '1|0 PATH_A PATH_B' only, got 'label a b': 1 header line (the "
+        "first is line 1), 3 blank lines (the first is line 3), 3 comments (the first is line 5); "
+    )
+    assert converted("trial", root, fault) == pairs
+    assert file.read_text() == content
+
+
+def test_lists_of_kaldi_name_utterances_whose_files_wav_scp_has(root: Path) -> None:
+    (root.parent / "wav.scp").write_text(
+        f"a-1 /other/wav/{A}\na-2 {root}/{B}\nb-1 flac -c -d -s /other/wav/{C} |\n"
+        f"b-2\t{C}\n".replace("/1.wav |", "/1.wav |")
+    )
+    for kind, text, name, expected in (
+        ("trial", "a-1 a-2 target\na-1 b-1 nontarget\n", "Kaldi's trials", PAIRS),
+        ("train", "a-1 a\na-2 a\nb-1 b\n", "Kaldi's utt2spk, of utterances", UTTERANCES),
+        ("train", "a a-1 a-2\nb b-1\n", "Kaldi's spk2utt: utterances", UTTERANCES),
+        ("trial", "1 a-1 a-2\n0 a-1 b-1\n", "the list names utterances, as Kaldi", PAIRS),
+    ):
+        fault = refused(kind, root, text)
+        assert name in fault
+        assert fault.endswith(" --wav-scp wav.scp")
+        assert converted(kind, root, fault) == expected
 
 
 def test_one_wrong_line_is_a_fault_and_no_format(root: Path) -> None:
@@ -151,43 +165,21 @@ def test_another_encoding_is_named_with_its_line(
     faults: list[str] = []
     assert parse_train_list(file, root, faults) == ()
     assert message in faults[0]
-    subprocess.run(
-        faults[0].partition("with: ")[2].partition(", and name")[0], shell=True, check=True
-    )
-    faults = []
-    found = parse_train_list(root.parent / "list_new.txt", root, faults)
+    found = converted("train", root, faults[0])
     assert [utterance.speaker for utterance in found] == ["a", "ren\u00e9"]
 
 
-@pytest.mark.parametrize(
-    ("paths", "hint"),
-    [
-        (("a/1", "b/1"), "there is a/1.wav: name it with this suffix (2 such lines)"),
-        (("a/1.m4a", "b/1.m4a"), "there is a/1.wav: name it with this suffix (2 such lines)"),
-        (("a\\1.wav", "b\\1.wav"), "write / in place of \\ in its path (2 such lines)"),
-        (("wav/a/1.wav", "wav/b/1.wav"), "wav/ is the folder that paths start from: set the"),
-    ],
-)
-def test_missing_files_for_one_reason_are_named_once(
-    root: Path, paths: tuple[str, ...], hint: str
-) -> None:
-    (root.parent / "list.txt").write_text("".join(f"s{path[-1]} {path}\n" for path in paths))
-    faults: list[str] = []
-    assert parse_train_list(root.parent / "list.txt", root, faults) == ()
-    (fault,) = faults
-    assert f"list.txt:1: there is no audio file {root}/{paths[0]}; " in fault
-    assert hint in fault
-
-
-def test_absolute_paths_inside_the_root_lose_the_root(root: Path, tmp_path: Path) -> None:
-    linked = tmp_path / "linked"
-    linked.symlink_to(root)
+def test_a_quote_that_is_not_closed_is_named(root: Path) -> None:
+    text = f'"{A}","{B}","1"\n"{A}","{C}","0"\n"{B}","{C}","0\n'
     file = root.parent / "list.txt"
-    file.write_text(f"a {root}/{A}\na {linked}/{B}\nb {root}//{C}\nx /etc/passwd\n")
+    file.write_text(text)
     faults: list[str] = []
-    assert parse_train_list(file, root, faults) == UTTERANCES
-    assert [fault.rpartition(": ")[2] for fault in faults] == [
-        f"the path must stay inside {root}, got '/etc/passwd'"
-    ]
-    # The workers of a search look up no files, and must find the same paths.
-    assert parse_train_list(file, root, [], check_files=False)[:3] == UTTERANCES
+    assert parse_trial_list(file, root, faults) == ()
+    named, cut = faults
+    assert "columns parted by ','" in named
+    assert cut == (
+        f"{file}:3: must be '1|0 PATH_A PATH_B', got '\"{B}\",\"{C}\",\"0', in which a quote is "
+        "not closed"
+    )
+    with pytest.raises(CorpusError, match=r"list\.txt:3: must have 3 columns.* is not closed"):
+        convert_list("trial", file)
