@@ -140,6 +140,8 @@ def label_faults(
         f"{listed.file}:{_first(listed, wrong)}: {_share(int(wrong.sum()), wrong.size)} "
         f"contradict the speakers {speakers.in_words}"
     )
+    if speakers.nearest is not None:
+        found += f" (p = {speakers.nearest[1].p_value:.1g} if they had nothing to do with them)"
     if not are_swapped(speakers):
         named = ", ".join(str(line) for line in listed.lines[wrong][:MAX_NAMED])
         more = ", ..." if int(wrong.sum()) > MAX_NAMED else ""
@@ -164,6 +166,16 @@ def speaker_warnings(file: Path, speakers: ListSpeakers) -> list[str]:
     """
     num_wrong = int(speakers.is_contradicted.sum())
     give = "give the speakers (speaker: in corpus.yaml)"
+    near = ""
+    if speakers.nearest is not None and speakers.rule is None:
+        rule, how = speakers.nearest
+        near = f"of {rule.in_words}, which agrees best, {how.in_words}; "
+    if num_wrong and speakers.rule is None:
+        return [
+            f"{file}: labels contradict each other: target pairs connect the utterances of "
+            f"{num_wrong:,} non-target pairs; {near}error rates have no intervals; correct the "
+            f"labels, or {give}"
+        ]
     if num_wrong:
         return [
             f"{file}: {num_wrong:,} of {speakers.is_contradicted.size:,} labels contradict the "
@@ -171,9 +183,9 @@ def speaker_warnings(file: Path, speakers: ListSpeakers) -> list[str]:
         ]
     if speakers.rule is None:
         return [
-            f"{file}: no folder of the paths is the speaker; they are found {speakers.in_words}, "
-            "so intervals may be too narrow, and speakers that are in training too are not seen; "
-            f"{give}"
+            f"{file}: no folder of the paths is the speaker; {near}they are found "
+            f"{speakers.in_words}, so intervals may be too narrow, and speakers that are in "
+            f"training too are not seen; {give}"
         ]
     return []
 

@@ -3,13 +3,15 @@
 A trial list has no speakers, only the labels same and different. The rule of `corpus.yaml` gives
 them; without one, the first folder of the path that agrees with every label does. A rule that
 agrees with nearly all labels shows that the others are wrong; one that contradicts nearly all,
-that 0 and 1 are swapped. If none fits, utterances that target pairs connect are one speaker.
+that 0 and 1 are swapped. If none fits, utterances that target pairs connect are one speaker. If
+that contradicts labels too, some are wrong, and a rule that agrees with most shows which.
 
 Shapes: V utterances, P trial pairs.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from spaces.files.complaints import short_repr
 from spaces.files.errors import ConfigError, CorpusError
 from trainable.lists.list_text import read_lines
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.parsing import Utterance
+from trainable.lists.parting import Agreement, agreement
 from trainable.lists.speaker_rule import SpeakerRule
 
 # Of the target and of the non-target pairs, each: if a folder agrees with so many, it is the
@@ -37,12 +41,15 @@ class ListSpeakers:
         rule: Rule that gave them; None if only the labels did.
         is_contradicted: (P,) whether the speakers contradict the label.
         is_given: Whether the rule is the user's.
+        nearest: If no rule agrees with all labels or nearly all, the one that agrees best, and
+            how well.
     """
 
     names: tuple[str, ...]
     rule: SpeakerRule | None
     is_contradicted: NDArray[np.bool_]
     is_given: bool
+    nearest: tuple[SpeakerRule, Agreement] | None = None
 
     @property
     def num_speakers(self) -> int:
@@ -82,7 +89,27 @@ def speakers_in_list(index: PairIndex, rule: SpeakerRule | None = None) -> ListS
             return found
         if best is None and _nearly_one_sided(found.is_contradicted, index.is_target):
             best = found
-    return best or _found(index, _connected(index), None)
+    return best or _by_labels(index)
+
+
+def _by_labels(index: PairIndex) -> ListSpeakers:
+    """Find speakers where no rule agrees with nearly all labels: by most labels, or by targets."""
+    connected = _found(index, _connected(index), None)
+    tried = [
+        _found(index, names, rule)
+        for rule, names in _candidates(index.paths)
+        if 1 < len(set(names)) < len(names)
+    ]
+    if not tried:
+        return connected
+    target = index.is_target
+    found = [
+        (agreement(each.is_contradicted != target, target, len(tried)), each) for each in tried
+    ]
+    how, nearest = min(found, key=lambda each: (not each[0].is_most, each[0].p_value))
+    assert nearest.rule is not None  # noqa: S101 - each was found by a rule
+    chosen = nearest if how.shows_speakers(labels_agree=connected.agree) else connected
+    return replace(chosen, nearest=(nearest.rule, how))
 
 
 def possible_numbers(paths: Sequence[str]) -> set[int]:
@@ -130,10 +157,12 @@ def read_speaker_map(file: Path, paths: Iterable[str]) -> dict[str, str]:
     try:
         lines = [text.split() for text in read_lines(file)]
     except ConfigError as error:
-        raise CorpusError([str(error)]) from error
+        text = str(error).replace("such list", "such map of speakers")
+        raise CorpusError([f"speaker: {text}"]) from error
     if wrong := [(n, each) for n, each in enumerate(lines, 1) if len(each) not in (0, 2)]:
         number, fields = wrong[0]
-        raise CorpusError([f"{file}:{number}: must be 'PATH SPEAKER', got {' '.join(fields)!r}"])
+        got = short_repr(" ".join(fields))
+        raise CorpusError([f"speaker: {file}:{number}: must be 'PATH SPEAKER', got {got}"])
     rows = [(n, each[0], each[1]) for n, each in enumerate(lines, 1) if each]
     known = set(paths)
     is_second = sum(row[2] in known for row in rows) > sum(row[1] in known for row in rows)
@@ -143,7 +172,7 @@ def read_speaker_map(file: Path, paths: Iterable[str]) -> dict[str, str]:
         if speaker_of.setdefault(path, speaker) != speaker:
             raise CorpusError(
                 [
-                    f"{file}:{number}: a file has one speaker, got {speaker} and "
+                    f"speaker: {file}:{number}: a file has one speaker, got {speaker} and "
                     f"{speaker_of[path]} for {path}"
                 ]
             )
@@ -244,7 +273,8 @@ def _parts_of(path: str) -> list[str]:
     parts = path.split("/")
     if "" in parts or "." in parts:
         parts = [part for part in parts if part not in ("", ".")]
-    return parts
+    # One name that two systems write with other code points is one speaker.
+    return parts if path.isascii() else [unicodedata.normalize("NFC", part) for part in parts]
 
 
 def _connected(index: PairIndex) -> tuple[str, ...]:

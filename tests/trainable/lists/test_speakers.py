@@ -3,12 +3,15 @@
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from spaces.files.errors import CorpusError
+from trainable.lists.pair_checks import speaker_warnings
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.parsing import TrialPair, Utterance
+from trainable.lists.parting import agreement
 from trainable.lists.speaker_rule import SpeakerRule
 from trainable.lists.speakers import (
     are_swapped,
@@ -76,6 +79,84 @@ def test_a_folder_that_agrees_with_some_labels_is_no_speaker() -> None:
     assert not found.agree
 
 
+def with_wrong_labels(num_speakers: int, share: float, num_pairs: int = 200) -> PairIndex:
+    """Pairs of four utterances a speaker, half of them targets, of which a share is turned."""
+    rng = np.random.default_rng(0)
+    paths = [(n, f"s{n}/{u}.wav") for n in range(num_speakers) for u in range(4)]
+    kinds: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
+    for (a, one), (b, other) in combinations(paths, 2):
+        kinds[a == b].append((one, other))
+    chosen = [
+        (kind, pairs[place])
+        for kind, pairs in kinds.items()
+        for place in rng.permutation(len(pairs))[: num_pairs // 2]
+    ]
+    wrong = set(rng.permutation(len(chosen))[: round(share * len(chosen))].tolist())
+    return PairIndex.from_pairs(
+        TrialPair(is_target=kind != (number in wrong), path_a=a, path_b=b)
+        for number, (kind, (a, b)) in enumerate(chosen)
+    )
+
+
+@pytest.mark.parametrize(("share", "is_swapped"), [(0.25, False), (0.75, True)])
+def test_a_quarter_of_wrong_labels_is_shown_by_the_folder_that_most_agree_with(
+    share: float, is_swapped: bool
+) -> None:
+    found = speakers_in_list(with_wrong_labels(20, share))
+    assert found.in_words == "by folder 1 of the path: 20 speakers"
+    assert found.is_contradicted.sum() == share * 200
+    assert are_swapped(found) == is_swapped
+    assert found.nearest is not None
+    assert found.nearest[1].p_value < 1e-9
+
+
+def test_too_few_labels_for_significance_are_warned_of_with_the_folder(tmp_path: Path) -> None:
+    found = speakers_in_list(with_wrong_labels(6, 0.25, num_pairs=24))
+    assert found.rule is None
+    (warning,) = speaker_warnings(tmp_path / "list", found)
+    assert "of folder 1 of the path, which agrees best, 6 of 24 labels contradict it (p = 0." in (
+        warning
+    )
+
+
+def test_pairs_that_share_no_file_cannot_contradict_each_other_but_the_folder() -> None:
+    """Four of twenty targets and one of twenty non-targets are turned."""
+    pairs = [(True, f"s{n}/0.wav", f"s{n}/1.wav") for n in range(20)]
+    pairs += [(False, f"s{n}/2.wav", f"s{(n + 1) % 20}/3.wav") for n in range(20)]
+    found = speakers_in_list(
+        PairIndex.from_pairs(
+            TrialPair(is_target=kind != (n in (0, 1, 2, 3, 20)), path_a=a, path_b=b)
+            for n, (kind, a, b) in enumerate(pairs)
+        )
+    )
+    assert found.rule == SpeakerRule(folder=1)
+    assert found.is_contradicted.sum() == 5
+
+
+def test_agreement_is_fisher_s_exact_test() -> None:
+    """Fisher's tea: 3 of 4 cups of each kind are told apart; two-sided p = 34/70."""
+    is_same = np.repeat([True, False], 4)
+    labels = np.array([1, 1, 1, 0, 0, 0, 0, 1], dtype=np.bool_)
+    found = agreement(is_same, labels, num_rules=1)
+    assert (found.num_contradicted, found.num_pairs) == (2, 8)
+    assert found.p_value == pytest.approx(34 / 70)
+    assert agreement(is_same, labels, num_rules=2).p_value == pytest.approx(68 / 70)
+    assert not found.shows_speakers(labels_agree=False)
+
+
+def test_a_folder_of_sessions_is_no_speaker_however_many_pairs_agree() -> None:
+    """Two sessions a speaker: targets across them contradict the folder, non-targets never do."""
+    paths = [(s, f"{s}-{session}/{u}.wav") for s in range(9) for session in "ab" for u in "123"]
+    index = PairIndex.from_pairs(
+        TrialPair(is_target=a == b, path_a=one, path_b=other)
+        for (a, one), (b, other) in combinations(paths, 2)
+    )
+    found = speakers_in_list(index)
+    assert found.rule is None
+    assert found.agree
+    assert found.num_speakers == 9
+
+
 def test_without_a_folder_target_pairs_connect_utterances() -> None:
     index = index_of("{s}{u}.wav")
     found = speakers_in_list(index)
@@ -113,7 +194,7 @@ def test_a_rule_that_fits_no_path_is_refused(rule: SpeakerRule, message: str) ->
     ("text", "message"),
     [
         ("x/s1/u1.wav s1\n", "gives no speaker for 7 of 8 paths, such as 'x/s1/u2.wav'"),
-        ("x/s1/u1.wav s1 2\n", r"map:1: must be 'PATH SPEAKER', got 'x/s1/u1.wav s1 2'"),
+        ("x/s1/u1.wav s1 2\n", r"speaker: .*map:1: must be 'PATH SPEAKER', got 'x/s1/u1.wav s1"),
         ("x/s1/u1.wav s1\nx/s1/u1.wav s2\n", r"map:2: a file has one speaker, got s2 and s1"),
     ],
 )
@@ -121,6 +202,8 @@ def test_a_wrong_map_is_refused(tmp_path: Path, text: str, message: str) -> None
     (tmp_path / "map").write_text(text)
     with pytest.raises(CorpusError, match=message):
         speakers_in_list(index_of("x/{s}/{u}.wav"), SpeakerRule(map=tmp_path / "map"))
+    with pytest.raises(CorpusError, match=r"speaker: .*mop: there is no such map.* mean map\?"):
+        speakers_in_list(index_of("x/{s}/{u}.wav"), SpeakerRule(map=tmp_path / "mop"))
 
 
 def test_a_rule_has_one_way_and_two_short_forms() -> None:
