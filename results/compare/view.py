@@ -11,7 +11,7 @@ from results.compare.compare import WHY_NO_IMPORTANCE, Comparison, RunFacts
 from results.compare.parts import ComparisonRow
 from results.tables.schema import PARAM_PREFIX
 from results.terminal.cells import MISSING, NOTE_STYLE, STATE_LABELS, cell, in_words
-from results.terminal.grid import GridColumn, grid
+from results.terminal.grid import GridColumn, grid_or_blocks
 from results.terminal.trials import interval_text, repeats_text
 from spaces.files.visible import visible
 
@@ -114,7 +114,7 @@ def _table(
             for number, name in enumerate(names)
         ),
     ]  # fmt: skip
-    return grid(columns, width=width)
+    return grid_or_blocks(columns, width=width)
 
 
 def value_text(value: Any) -> str:

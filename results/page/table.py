@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from results.terminal.cells import MISSING, STATE_LABELS, TEACHER_ROW, cell, headings
+from results.terminal.grid import one_line
 from results.terminal.listing import NO_EFFECT
 from results.terminal.trials import interval_text, repeats_text, trial_text
 
@@ -52,7 +53,7 @@ def results_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> 
     numeric = {name for name in columns if _is_numeric(name, [row.get(name) for row in rows])}
     return PageTable(
         headings=tuple(
-            PageCell(text=_one_line(named[name]), style="number" if name in numeric else "text")
+            PageCell(text=one_line(named[name]), style="number" if name in numeric else "text")
             for name in columns
         ),
         rows=tuple(tuple(_cell(name, row, name in numeric) for name in columns) for row in rows),
@@ -126,7 +127,3 @@ def _is_numeric(name: str, values: Iterable[object]) -> bool:
     return name == "trial" or all(
         isinstance(value, int | float) or value in (None, TEACHER_ROW) for value in values
     )
-
-
-def _one_line(text: str) -> str:
-    return text.replace("-\n", "").replace("\n", " ")

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from results.tables.schema import COLUMNS_BY_NAME, PARAM_PREFIX
-from results.terminal.grid import GridColumn, fitted, grid
+from results.terminal.grid import GridColumn, fitted, grid_or_blocks, one_line
 from spaces.files.visible import visible
 
 TableRow = dict[str, Any]
@@ -29,6 +29,9 @@ WRAPPED = frozenset({"note", PRESET_COLUMN})
 NOTE_STYLE = "magenta"
 STYLES = {"stopped_early": "dim", "failed": "red", "diverged": "red"}
 STATE_LABELS = {"stopped_early": "stopped early", "running": "unfinished"}
+SHORT_LABELS = {"stopped early": "stopped"}
+# Digits of a sampled value where the screen is narrow; the tables in files have all.
+SHORT_DIGITS = 3
 
 
 def cell(name: str, value: object) -> str:
@@ -78,8 +81,7 @@ def in_words(values: TableRow) -> str:
 
 def heading(name: str) -> str:
     """Return the heading of a column in one line."""
-    # A hyphen at the end of a line only breaks a word.
-    return (_heading(name) or name).replace("-\n", "").replace("\n", " ")
+    return one_line(_heading(name) or name)
 
 
 def headings(columns: Sequence[str]) -> dict[str, str]:
@@ -103,6 +105,11 @@ def _broken(word: str) -> str:
     return f"{word[:half]}-\n{word[half:]}"
 
 
+def _short_heading(text: str) -> str:
+    """Return a heading whose long words are broken too, if they are single words."""
+    return "\n".join(_broken(line) if line.isalpha() else line for line in text.split("\n"))
+
+
 def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[GridColumn]:
     """Return the columns with their values as `cell` formats them."""
     shown = headings(columns)
@@ -118,6 +125,8 @@ def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[Grid
             ),
             wraps=name in WRAPPED,
             style=NOTE_STYLE if name == "note" else "",
+            short_heading=_short_heading(shown[name]),
+            short_cells=[_short_text(name, row.get(name)) for row in rows],
         )
         for name in columns
     ]
@@ -129,6 +138,16 @@ def _text(name: str, value: object) -> str:
     if name == "note":
         return text if value else ""
     return STATE_LABELS.get(text, text) if name == "state" else text
+
+
+def _short_text(name: str, value: object) -> str:
+    """Return a value as `_text` does, in fewer characters if it is a state or was sampled."""
+    if name.startswith(PARAM_PREFIX) and isinstance(value, float):
+        digits = f"{value:.{SHORT_DIGITS}g}"
+        mantissa, _, exponent = f"{value:.{SHORT_DIGITS - 1}e}".partition("e")
+        return min(digits, f"{mantissa}e{int(exponent)}", key=len)
+    text = _text(name, value)
+    return SHORT_LABELS.get(text, text) if name == "state" else text
 
 
 def fold_constant(rows: Sequence[TableRow], names: Sequence[str]) -> tuple[list[str], TableRow]:
@@ -158,28 +177,17 @@ def row_style(row: TableRow) -> str:
     return STYLES.get(str(row.get("state")), "")
 
 
-def fitted_view(
-    rows: Sequence[TableRow], columns: Sequence[str], spare: Sequence[str], width: int | None
-) -> tuple[Table, list[str]]:
-    """Return a table with as many columns as fit, and the names of those left out.
-
-    Args:
-        rows: Values by column.
-        columns: Names of the columns to show.
-        spare: Columns that may be left out, the first one first.
-        width: Characters of the screen; None for no limit.
-    """
-    kept, left_out = fitted(plain_columns(rows, columns), spare, width)
-    return grid(kept, width=width), left_out
-
-
 def benchmark_view(
     rows: Sequence[TableRow], columns: Sequence[str], width: int | None = None
-) -> Table:
+) -> RenderableType:
     """Return the table of a benchmark, without the columns that do not fit the width."""
-    return fitted_view(rows, columns, ("real_time_factor", "samples_per_s", "macs"), width)[0]
+    spare = ("real_time_factor", "samples_per_s", "macs")
+    return grid_or_blocks(fitted(plain_columns(rows, columns), spare, width)[0], width=width)
 
 
-def rows_view(rows: Sequence[TableRow], columns: Sequence[str]) -> Table:
+def rows_view(
+    rows: Sequence[TableRow], columns: Sequence[str], width: int | None = None
+) -> RenderableType:
     """Return a table of the named columns; nothing is cut off, long texts are wrapped."""
-    return grid(plain_columns(rows, columns), [row_style(row) for row in rows])
+    styles = [row_style(row) for row in rows]
+    return grid_or_blocks(plain_columns(rows, columns), styles, width, key="trial")

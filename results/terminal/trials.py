@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pyarrow as pa
 from rich.cells import cell_len
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from results.analysis.faults import counted
 from results.analysis.remarks import WARNING, run_remarks
 from results.analysis.run_view import RunView
-from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
 from results.terminal.cells import (
     MISSING,
@@ -21,27 +22,33 @@ from results.terminal.cells import (
     plain_columns,
     row_style,
 )
-from results.terminal.grid import GridColumn, fitted, grid
+from results.terminal.grid import GridColumn, fitted, grid, grid_or_blocks
 from results.terminal.listing import CURVE, TIED, Listing, trial_listing
 from results.terminal.sparklines import Curve, CurveScale, curve_scale, veer_curves
 from spaces.files.visible import visible
 
-# Columns left out on a narrow screen, the first one first: what is measured beside the VEER
-# (`LEAST_FIRST`), the varied parameters after the first `KEPT_VARIED` from the last one on,
-# `LESS_THAN_VARIED`, the other varied parameters, `LESS_THAN_REST`.
-LEAST_FIRST = (
-    "best_epoch",
-    "teacher_cosine",
-    "distill_share",
-    "last_veer_pct",
-    "median_veer_pct",
+INTERVAL = "veer_interval"
+# What is measured beside the VEER, the most important first. Whatever does not fit the screen is
+# left out from the end, and all of it before any sampled value.
+MEASURED = (
+    INTERVAL,
+    "repeat_mean_pct",
+    "speed_ratio",
+    "num_params",
+    "state",
+    "note",
+    "decision_pct",
+    "meets",
+    "epochs",
+    "rank",
     CURVE,
+    "median_veer_pct",
+    "last_veer_pct",
+    "distill_share",
+    "teacher_cosine",
+    "best_epoch",
 )
-KEPT_VARIED = 3
-LESS_THAN_VARIED = ("meets", "speed_ratio")
-LESS_THAN_REST = ("repeat_mean_pct", "epochs", "rank")
-NO_INTERVAL = "VEER %"
-WITH_INTERVAL = "VEER % (95 %)"
+ALL_COLUMNS = "--all-columns"
 
 
 def trials_view(
@@ -50,7 +57,8 @@ def trials_view(
     width: int | None = None,
     *,
     shows_all: bool = False,
-) -> Table:
+    has_all_columns: bool = False,
+) -> RenderableType:
     """Return the table of trials: the teacher first, then the trials by rank.
 
     Args:
@@ -58,10 +66,19 @@ def trials_view(
         rows: The rows of the trials table to show; by default all.
         width: As in `listing_view`.
         shows_all: Whether repeats and controls have lines of their own.
+        has_all_columns: Whether no column is left out: a screen too narrow for all shows each
+            trial as a block of lines.
     """
     table = trials_table(view) if rows is None else rows
     listing = trial_listing(table, view.teacher, run_remarks(view), is_folded=not shows_all)
-    return listing_view(listing, width, veer_curves(view.histories))
+    curves = veer_curves(view.histories)
+    if not has_all_columns:
+        return listing_view(listing, width, curves)
+    scale = _scale(listing, curves)
+    lines = [*listing.remarks, *([] if scale is None else [scale.meaning])]
+    columns = trial_columns(listing, curves, scale)
+    styles = [row_style(row) for row in listing.rows]
+    return Group(grid_or_blocks(columns, styles, width, key="trial"), _lines_below(lines))
 
 
 def listing_view(
@@ -71,35 +88,63 @@ def listing_view(
 
     Args:
         listing: The list of trials.
-        width: Characters of the screen. The least important columns are left out to fit it, and
-            named in the caption.
+        width: Characters of the screen. The least important columns are left out to fit it; the
+            caption has their number, and the notes if these are among them.
         curves: VEER by epoch and trial, from `veer_curves`; None for no curves.
     """
-    # Only the shown trials: others would stretch the common scale.
-    shown = {row_run(row) for row in listing.rows}
-    scale = curve_scale({run: curve for run, curve in (curves or {}).items() if run in shown})
+    scale = _scale(listing, curves or {})
     columns = trial_columns(listing, curves or {}, scale)
     kept, left_out = fitted(columns, _spare(listing), width)
     lines = list(listing.remarks)
     if scale is not None and any(column.name == CURVE for column in kept):
         lines.append(scale.meaning)
+    if "note" in left_out:
+        left_out.remove("note")
+        lines += _notes(listing.rows)
     if left_out:
-        lines.append(_left_out_in_words(left_out, width))
+        lines.append(left_out_line(len(left_out), "veer trials"))
     view = grid(kept, [row_style(row) for row in listing.rows], width)
     if lines:
-        view.caption = Text("\n").join(
-            Text(visible(line), f"bold {NOTE_STYLE}" if line.startswith(WARNING) else "dim")
-            for line in lines
-        )
+        view.caption = _lines_below(lines)
         # Rich prints captions dim and in italics, which would weaken a warning.
         view.caption_style = ""
     return view
 
 
+def left_out_line(number: int, command: str) -> str:
+    """Return the line on columns that did not fit the screen, with the command that has them."""
+    return f"{counted(number, 'column')} left out: {command} {ALL_COLUMNS}"
+
+
+def _lines_below(lines: Sequence[str]) -> Text:
+    return Text("\n").join(
+        Text(visible(line), f"bold {NOTE_STYLE}" if line.startswith(WARNING) else "dim")
+        for line in lines
+    )
+
+
+def _scale(listing: Listing, curves: Mapping[int, Curve]) -> CurveScale | None:
+    # Only the shown trials: others would stretch the common scale.
+    shown = {row_run(row) for row in listing.rows}
+    return curve_scale({run: curve for run, curve in curves.items() if run in shown})
+
+
+def _notes(rows: Sequence[TableRow]) -> list[str]:
+    """Return the notes as lines, each once with its trials."""
+    trials: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("note"):
+            trials.setdefault(row["note"], []).append(cell("trial", row["trial"]))
+    return [
+        f"trial{'s' * (len(those) > 1)} {', '.join(those)}: {note}"
+        for note, those in trials.items()
+    ]
+
+
 def trial_columns(
     listing: Listing, curves: Mapping[int, Curve], scale: CurveScale | None
 ) -> list[GridColumn]:
-    """Return the columns, with VEER and interval in one cell, repeats in one, and the curve.
+    """Return the columns, with the interval beside the VEER, repeats in one cell, and the curve.
 
     Args:
         listing: The list of trials.
@@ -113,7 +158,7 @@ def trial_columns(
             case "trial":
                 made.append(replace(column, cells=[trial_text(row) for row in rows]))
             case "veer_pct":
-                made.append(_veer_column(rows))
+                made += _veer_columns(column, rows)
             case "repeat_mean_pct":
                 texts = [repeats_text(row) for row in rows]
                 made.append(replace(column, cells=texts, is_numeric=False))
@@ -134,10 +179,7 @@ def trial_text(row: TableRow) -> str:
 
 def interval_text(row: TableRow) -> str:
     """Return the 95 % interval of the VEER, `(8.1-11.2)`, with a mark on a tie with the best."""
-    low, high = row.get("veer_low_pct"), row.get("veer_high_pct")
-    text = "" if low is None or high is None else f"({low:.1f}-{high:.1f})"
-    is_tied = row.get("is_tied") and row.get("rank") != 1
-    return f"{text} {TIED}".lstrip() if is_tied else text
+    return f"{_interval(row)} {_tie(row)}".strip()
 
 
 def repeats_text(row: TableRow) -> str:
@@ -158,30 +200,31 @@ def row_run(row: TableRow) -> int | None:
     return run if isinstance(run, int) else None
 
 
-def _veer_column(rows: Sequence[TableRow]) -> GridColumn:
-    """Return the column of VEERs and intervals, in one cell so that they stay together.
+def _veer_columns(veer: GridColumn, rows: Sequence[TableRow]) -> list[GridColumn]:
+    """Return the column of VEERs, with a mark on ties, and that of the intervals, if any.
 
     VEERs are aligned to the right and intervals to the left, so that both can be compared.
     """
-    veers = [cell("veer_pct", row.get("veer_pct")) for row in rows]
-    intervals = [interval_text(row) for row in rows]
-    width = max(map(cell_len, [NO_INTERVAL, *veers]))
+    width = max(map(cell_len, [veer.heading, *veer.cells]))
     texts = [
-        f"{veer.rjust(width)} {interval}".rstrip()
-        for veer, interval in zip(veers, intervals, strict=True)
+        f"{text.rjust(width)} {_tie(row)}".rstrip()
+        for text, row in zip(veer.cells, rows, strict=True)
     ]
-    heading = WITH_INTERVAL if any("(" in each for each in intervals) else NO_INTERVAL
-    indent = " " * (width - len(NO_INTERVAL))
-    return GridColumn(name="veer_pct", heading=indent + heading, cells=texts)
+    indent = " " * (width - len(veer.heading))
+    made = [replace(veer, heading=indent + veer.heading, cells=texts, is_numeric=False)]
+    intervals = [_interval(row) for row in rows]
+    if any(intervals):
+        made.append(GridColumn(name=INTERVAL, heading="(95 %)", cells=intervals))
+    return made
 
 
-def _left_out_in_words(left_out: Sequence[str], width: int | None) -> str:
-    """Return which columns did not fit; --columns cannot show the curve, which is no column."""
-    names = [name.removeprefix(PARAM_PREFIX) for name in left_out if name != CURVE]
-    parts = [f"{', '.join(names)} (--columns shows them)"] if names else []
-    if CURVE in left_out:
-        parts.append("curve (a wider screen shows it)")
-    return f"left out to fit {width} characters: {'; '.join(parts)}"
+def _interval(row: TableRow) -> str:
+    low, high = row.get("veer_low_pct"), row.get("veer_high_pct")
+    return "" if low is None or high is None else f"({low:.1f}-{high:.1f})"
+
+
+def _tie(row: TableRow) -> str:
+    return TIED if row.get("is_tied") and row.get("rank") != 1 else ""
 
 
 def _line(row: TableRow, curves: Mapping[int, Curve], scale: CurveScale) -> str:
@@ -197,7 +240,4 @@ def _before_curve(names: Sequence[str]) -> str:
 def _spare(listing: Listing) -> list[str]:
     """Return the columns that may be left out, the first one first."""
     varied = [name for name in listing.varied if name != PRESET_COLUMN]
-    first, more = varied[:KEPT_VARIED], varied[KEPT_VARIED:]
-    return [
-        *LEAST_FIRST, *reversed(more), *LESS_THAN_VARIED, *reversed(first), *LESS_THAN_REST,
-    ]  # fmt: skip
+    return [*reversed(MEASURED), *reversed(varied)]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from results.journal.decision import FIGURE_NAMES
 from results.terminal.quoting import veer_command
-from search.cli.console import console, print_for_programs
+from search.cli.console import console, print_for_programs, table_of
 
 if TYPE_CHECKING:
     from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
@@ -65,22 +65,21 @@ def _missing(found: Audit) -> str:
     return " ".join(options)
 
 
-def _rungs(found: Audit) -> Table:
+def _rungs(found: Audit) -> RenderableType:
     has_controls = found.controls is not None
     figure = FIGURE_NAMES[found.decide_by]
-    table = Table(title=f"Rungs: rank correlation of {figure} there with VEER at the end")
-    for name in ("epoch", "reached", "stopped", "complete", "Spearman", "Kendall"):
-        table.add_column(name, justify="right")
+    headings = ["epoch", "reached", "stopped", "complete", "Spearman", "Kendall"]
     if has_controls:
-        for name in ("with controls", "Spearman", "Kendall"):
-            table.add_column(name, justify="right")
+        headings += ["with\ncontrols", "Spearman", "Kendall"]
+    rows = []
     for rung in found.rungs:
         cells = [str(rung.epoch), str(rung.num_reached), str(rung.num_stopped)]
         cells += _cells(rung.complete)
         if rung.with_controls is not None:
             cells += _cells(rung.with_controls)
-        table.add_row(*cells)
-    return table
+        rows.append(cells + [""] * (len(headings) - len(cells)))
+    title = f"Rungs: rank correlation of {figure} there with VEER at the end"
+    return table_of(headings, rows, texts=(), title=title)
 
 
 def _cells(found: Correlation) -> list[str]:
@@ -89,16 +88,13 @@ def _cells(found: Correlation) -> list[str]:
     return [str(found.num), f"{found.spearman:.2f}", f"{found.kendall:.2f}"]
 
 
-def _controls(found: ControlsAudit) -> Table:
-    table = Table(
-        title=f"Controls: stopped trials run to the end; the best complete one is trial "
-        f"{found.best_trial} with {found.best_end_pct:.2f} %"
-    )
-    names = ("trial", "follows", "stopped after", "VEER % at the end", "points behind", "rank")
-    for name in (*names, "differs %"):
-        table.add_column(name, justify="right")
-    for each in found.controls:
-        table.add_row(
+def _controls(found: ControlsAudit) -> RenderableType:
+    headings = (
+        "trial", "follows", "stopped\nafter", "VEER %\nat the end", "points\nbehind", "rank",
+        "differs\n%",
+    )  # fmt: skip
+    rows = [
+        (
             str(each.trial),
             str(each.follows),
             str(each.stopped_at),
@@ -107,15 +103,20 @@ def _controls(found: ControlsAudit) -> Table:
             str(each.place),
             f"{each.largest_gap_pct:.2f}",
         )
-    table.caption = "differs: largest difference in an epoch that both ran; 0 if computed equally"
-    return table
+        for each in found.controls
+    ]
+    title = (
+        "Controls: stopped trials run to the end; the best complete one is trial "
+        f"{found.best_trial} with {found.best_end_pct:.2f} %"
+    )
+    remark = "differs: largest difference in an epoch that both ran; 0 if computed equally"
+    return Group(table_of(headings, rows, texts=(), title=title), Text(remark, "dim"))
 
 
-def _seeds(found: SeedsAudit) -> Table:
-    table = Table(title="Seeds: runs of one config")
-    for name in ("trials", "kind", "mean %", "sd %"):
-        table.add_column(name, justify="right")
-    for each in found.groups:
-        trials = ", ".join(map(str, each.trials))
-        table.add_row(trials, each.kind, f"{each.mean_pct:.2f}", f"{each.sd_pct:.2f}")
-    return table
+def _seeds(found: SeedsAudit) -> RenderableType:
+    rows = [
+        (", ".join(map(str, each.trials)), each.kind, f"{each.mean_pct:.2f}", f"{each.sd_pct:.2f}")
+        for each in found.groups
+    ]
+    headings = ("trials", "kind", "mean %", "sd %")
+    return table_of(headings, rows, texts=(0, 1), title="Seeds: runs of one config")

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TextIO
@@ -28,6 +28,7 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Span, Text
 
+from results.terminal.grid import grid_or_blocks, text_columns
 from search.cli.streams import is_closed
 from spaces.files.errors import VeerError
 from spaces.files.visible import visible
@@ -46,6 +47,7 @@ STOPPED_STATUS = 1
 # A long evaluation prints a line so often, in seconds, where no bar is shown.
 QUIET_S = 30.0
 _LAYOUT = "\n\t"
+_MOST_CHARACTERS = 10_000
 
 
 class Screen(Console):
@@ -105,6 +107,38 @@ def print_for_programs(text: str, *, nl: bool = True) -> None:
     if is_closed(sys.stdout):
         raise VeerError("standard output is closed, and would lose what the command prints")
     typer.echo(text, nl=nl)
+
+
+def screen_width() -> int | None:
+    """Return the characters of a line on the screen; None in a file or a pipe, without limit."""
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else None
+
+
+def print_wide(view: RenderableType) -> None:
+    """Print tables in their own width where no screen limits it."""
+    wide = console
+    if screen_width() is None:
+        options = console.options.update(max_width=_MOST_CHARACTERS)
+        width = console.measure(view, options=options).maximum
+        wide = Screen(file=console.file, width=max(width, console.width))
+    wide.print(view)
+
+
+def table_of(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    texts: Iterable[int] = (0,),
+    title: str = "",
+) -> RenderableType:
+    """Return a table for the console; on one that is too narrow, a block of lines for each row.
+
+    Args:
+        headings: Headings of the columns.
+        rows: The cells.
+        texts: Places of the columns with texts; the others have numbers.
+        title: Title above it.
+    """
+    return grid_or_blocks(text_columns(headings, rows, texts), width=console.width, title=title)
 
 
 def computing_device(name: str) -> torch.device:

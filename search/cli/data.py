@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
 from search.cli import store
-from search.cli.console import console, progress_bar
+from search.cli.console import console, progress_bar, table_of
 from search.cli.convert import convert
 from search.cli.groups import command_group
 
@@ -126,18 +126,19 @@ def check(
     console.print(f"{corpus}: no faults", highlight=False)
 
 
-def _report_table(report: CorpusReport) -> Table:
-    table = Table("part")
-    for heading in ("speakers", "files", "hours", "shortest, s", "targets", "non-targets"):
-        table.add_column(heading, justify="right")
+def _report_table(report: CorpusReport) -> RenderableType:
+    headings = ("part", "speakers", "files", "hours", "shortest, s", "targets", "non-targets")
+    rows = []
     for part in report.parts:
         pairs = (part.num_target_pairs, part.num_nontarget_pairs)
-        table.add_row(
-            part.name,
-            f"{part.num_speakers:,}",
-            f"{part.num_files:,}",
-            f"{part.duration_h:.2f}",
-            f"{part.shortest_s:.2f}",
-            *(f"{count:,}" if sum(pairs) else "" for count in pairs),
+        rows.append(
+            (
+                part.name,
+                f"{part.num_speakers:,}",
+                f"{part.num_files:,}",
+                f"{part.duration_h:.2f}",
+                f"{part.shortest_s:.2f}",
+                *(f"{count:,}" if sum(pairs) else "" for count in pairs),
+            )
         )
-    return table
+    return table_of(headings, rows)

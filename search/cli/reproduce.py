@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
 from results.records.limits import MOST_THREADS
-from search.cli.console import console, progress_bar, training_bar
+from search.cli.console import console, progress_bar, table_of, training_bar
 from search.cli.options import AllowCodeOption, permit
 
 if TYPE_CHECKING:
@@ -113,22 +113,21 @@ def _print(found: Reproduction) -> None:
     console.print(found.verdict, highlight=False, soft_wrap=True, markup=False)
 
 
-def pairs_table(pairs: tuple[EpochPair, ...]) -> Table:
+def pairs_table(pairs: tuple[EpochPair, ...]) -> RenderableType:
     """Return a table of recorded and new VEER and loss, with a row for each epoch."""
-    table = Table()
-    for name in ("epoch", "VEER %", "VEER % again", "difference", "loss", "loss difference"):
-        table.add_column(name, justify="right")
-    for pair in pairs:
-        veer_pct, again_pct = pair.recorded["veer_pct"], pair.again["veer_pct"]
-        table.add_row(
+    headings = ("epoch", "VEER %", "VEER %\nagain", "difference", "loss", "loss\ndifference")
+    rows = [
+        (
             str(pair.epoch),
-            _number(veer_pct),
-            _number(again_pct),
+            _number(pair.recorded["veer_pct"]),
+            _number(pair.again["veer_pct"]),
             _drift(pair.veer_drift_pct),
             _number(pair.recorded.get("loss_total")),
             _drift(pair.loss_drift),
         )
-    return table
+        for pair in pairs
+    ]
+    return table_of(headings, rows, texts=())
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from search.cli.console import console, errors, print_for_programs, progress_bar
+from search.cli.console import (
+    console,
+    errors,
+    print_for_programs,
+    print_wide,
+    progress_bar,
+    screen_width,
+)
 from search.cli.options import AllowCodeOption, permit, training_command
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
@@ -19,6 +26,13 @@ if TYPE_CHECKING:
     from results.journal.run_folder import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of a search.")]
+AllColumnsOption = Annotated[
+    bool,
+    typer.Option(
+        "--all-columns",
+        help="Leave out no column; where they do not fit the terminal, each row is a block.",
+    ),
+]
 
 
 
@@ -55,6 +69,7 @@ def trials(
     shows_all: Annotated[
         bool, typer.Option("--all", help="A line for each repeat and control too.")
     ] = False,
+    has_all_columns: AllColumnsOption = False,
     watching: Annotated[
         bool,
         typer.Option("--watch", help="Update the table of the best trials until the search ends."),
@@ -103,12 +118,15 @@ def trials(
         # Unchanged into a pipe or a file, for programs.
         print_for_programs(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
     elif names:
-        console.print(rows_view(trial_rows(rows), chosen.column_names))
+        print_wide(rows_view(trial_rows(rows), chosen.column_names, screen_width()))
     else:
         if table.num_rows and not rows.num_rows:
             wanted = " and ".join(conditions or ())
             console.print(f"none of the {table.num_rows} trials has {wanted}", highlight=False)
-        console.print(trials_view(view, rows, console.width, shows_all=shows_all))
+        width = screen_width() if has_all_columns else console.width
+        print_wide(
+            trials_view(view, rows, width, shows_all=shows_all, has_all_columns=has_all_columns)
+        )
 
 
 def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:
@@ -124,14 +142,18 @@ def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone
 
 
 def show(
-    run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of the trial.")]
+    run: RunArgument,
+    trial: Annotated[int, typer.Argument(help="Number of the trial.")],
+    has_all_columns: AllColumnsOption = False,
 ) -> None:
     """Show one trial: its results, its config, VEER and losses by epoch."""
     from results.analysis.run_view import RunView
     from results.terminal.trial import find_trial, trial_view
 
     view = RunView.read(run)
-    console.print(trial_view(view, find_trial(view.histories, trial), console.width))
+    found = find_trial(view.histories, trial)
+    width = screen_width() if has_all_columns else console.width
+    print_wide(trial_view(view, found, width, has_all_columns=has_all_columns))
 
 
 def report(

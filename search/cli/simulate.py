@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.console import console, print_for_programs, progress_bar
+from search.cli.console import console, print_for_programs, progress_bar, table_of
 from search.cli.options import AllowCodeOption, permit
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def _races(setup: Setup, found: Prediction, scaling: bool) -> list[ScalingPoint]
 
 
 def _print(found: Prediction, sentence: str, points: Sequence[ScalingPoint]) -> None:
-    from results.terminal.grid import GridColumn, grid
     from search.prediction.prediction_table import (
         TextTable,
         basis_lines,
@@ -129,16 +128,7 @@ def _print(found: Prediction, sentence: str, points: Sequence[ScalingPoint]) -> 
     )
 
     def show(table: TextTable) -> None:
-        columns = [
-            GridColumn(
-                name=heading,
-                heading=heading,
-                cells=[row[place] for row in table.rows],
-                is_numeric=place > 0,
-            )
-            for place, heading in enumerate(table.headings)
-        ]
-        console.print(grid(columns, width=console.width))
+        console.print(table_of(table.headings, table.rows))
 
     for line in basis_lines(found):
         console.print(line, highlight=False, soft_wrap=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
-from search.cli.console import console, progress_bar
+from search.cli.console import console, progress_bar, table_of
 from search.cli.groups import command_group
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ def list_() -> None:
     """List the bundled spaces, each with the first line of its file."""
     from spaces.reading.space_file import bundled_spaces
 
-    table = Table("space", "what it is")
-    for name, path in bundled_spaces().items():
-        table.add_row(name, _first_comment(path))
-    console.print(table)
+    rows = [(name, _first_comment(path)) for name, path in bundled_spaces().items()]
+    console.print(table_of(("space", "what it is"), rows, texts=(0, 1)))
 
 
 @app.command()
@@ -86,18 +84,19 @@ def check(
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _dimension_table(dimensions: tuple[Dimension, ...]) -> Table:
-    table = Table("dimension", "kind", "values", "scale", "where")
+def _dimension_table(dimensions: tuple[Dimension, ...]) -> RenderableType:
     conditional = {each.name for each in dimensions if each.when}
-    for dimension in dimensions:
-        table.add_row(
+    rows = [
+        (
             dimension.name,
             type(dimension).__name__.lower(),
             _values(dimension),
             _scale(dimension),
             " and ".join(_condition(each, conditional) for each in dimension.when),
         )
-    return table
+        for dimension in dimensions
+    ]
+    return table_of(("dimension", "kind", "values", "scale", "where"), rows, texts=range(5))
 
 
 def _values(dimension: Dimension) -> str:
@@ -141,16 +140,19 @@ def _count_text(report: SpaceReport) -> str:
     return f"{configs}; {len(found.models):,} architectures ({how}){refused}"
 
 
-def _cost_table(report: SpaceReport) -> Table:
-    table = Table("cost", "smallest", "largest", "of")
-    _add_range(table, "parameters", "max_params", report.params)
-    _add_range(table, "MACs, 2 s", "max_macs", report.macs)
-    for limit, range_ in report.random.ranges.items():
-        _add_range(table, _COST_TITLES[limit], limit, range_)
-    return table
+def _cost_table(report: SpaceReport) -> RenderableType:
+    rows = [
+        _range_row("parameters", "max_params", report.params),
+        _range_row("MACs, 2 s", "max_macs", report.macs),
+        *(
+            _range_row(_COST_TITLES[limit], limit, range_)
+            for limit, range_ in report.random.ranges.items()
+        ),
+    ]
+    return table_of(("cost", "smallest", "largest", "of"), rows, texts=range(4))
 
 
-def _add_range(table: Table, title: str, limit: str, range_: CostRange) -> None:
+def _range_row(title: str, limit: str, range_: CostRange) -> tuple[str, ...]:
     from spaces.limits import limit_text
 
     what = "random configs" if limit in _COST_TITLES else "architectures"
@@ -167,7 +169,7 @@ def _add_range(table: Table, title: str, limit: str, range_: CostRange) -> None:
         "\n".join([limit_text(limit, end.value), *_lines(end.settings)])
         for end in (range_.smallest, range_.largest)
     ]
-    table.add_row(title, *cells, "\n".join([of, *notes]), end_section=True)
+    return title, *cells, "\n".join([of, *notes])
 
 
 def _limit_lines(found: RandomConfigs, limits: Mapping[str, Any]) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
+from rich.console import RenderableType
+
+from search.cli.console import table_of
 
 if TYPE_CHECKING:
     from trainable.store.cache import StoreInfo
@@ -16,21 +17,18 @@ SHOWN_DIGITS = 12
 SECONDS_PER_HOUR = 3_600
 
 
-def stores_table(stores: Sequence[StoreInfo]) -> Table:
+def stores_table(stores: Sequence[StoreInfo]) -> RenderableType:
     """Return a table of stores with their kind, corpus, state, amounts and sizes."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
-    table.add_column("store", no_wrap=True)
-    table.add_column("holds", overflow="fold")
-    table.add_column("on disk", justify="right", no_wrap=True)
-    table.add_column("unused\ndays", justify="right", no_wrap=True)
-    for store in stores:
-        table.add_row(
+    rows = [
+        (
             f"{store.folder.name}\n{store.state.value}",
             "\n".join(_holds(store)),
             f"{store.size_bytes:,} bytes\n{_shards(store)}",
             f"{store.unused_days:.1f}",
         )
-    return table
+        for store in stores
+    ]
+    return table_of(("store", "holds", "on disk", "unused\ndays"), rows, texts=(0, 1))
 
 
 def describe_kind(plan: StorePlan) -> str:

@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
-from search.cli.console import computing_device, console, progress_bar, training_bar
+from search.cli.console import (
+    computing_device,
+    console,
+    progress_bar,
+    table_of,
+    training_bar,
+)
 from search.cli.options import (
     AllowCodeOption,
     DeviceOption,
@@ -202,24 +208,25 @@ def _check_teacher(teacher: Path, trial: TrialConfig) -> None:
     )
 
 
-def evaluation_table(result: EvaluationResult, title: str) -> Table:
+def evaluation_table(result: EvaluationResult, title: str) -> RenderableType:
     """Return a table of the metrics under both protocols."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("protocol", no_wrap=True)
-    for name in ("EER %", "EER %, as\nvoxceleb_trainer", "minDCF\np=0.01", "minDCF\np=0.05"):
-        table.add_column(name, justify="right")
-    for protocol, metrics in (
-        ("cosine of mean embeddings", result.cosine),
-        ("voxceleb_trainer", result.voxceleb_trainer),
-    ):
-        table.add_row(
+    headings = (
+        "protocol", "EER %", "EER %, as\nvoxceleb_\ntrainer", "minDCF\np=0.01", "minDCF\np=0.05",
+    )  # fmt: skip
+    rows = [
+        (
             protocol,
             f"{metrics.eer_pct:.2f}",
             f"{metrics.eer_pct_voxceleb_trainer:.2f}",
             f"{metrics.min_dcf_p01:.4f}",
             f"{metrics.min_dcf_p05:.4f}",
         )
-    return table
+        for protocol, metrics in (
+            ("cosine of mean embeddings", result.cosine),
+            ("voxceleb_trainer", result.voxceleb_trainer),
+        )
+    ]
+    return table_of(headings, rows, title=title)
 
 
 def _print_result(result: TrainResult, out: Path) -> None:

@@ -1,5 +1,7 @@
 """Veer's commands, run as a user would."""
 
+import re
+
 from typer.testing import CliRunner, Result
 
 from search.cli import app as cli
@@ -12,3 +14,16 @@ def veer(*arguments: object) -> Result:
     if isinstance(result.exception, VeerError):
         raise result.exception
     return result
+
+
+def table_rows(output: str) -> list[list[str]]:
+    """Return the cells of every line of every table below its headings; empty ones have none."""
+    rows, is_inside = list[list[str]](), False
+    for line in output.splitlines():
+        if set(line.strip()) == {"─"}:
+            is_inside = True
+        elif line.strip() and not line.startswith(" "):
+            is_inside = False
+        elif is_inside and line.strip():
+            rows.append(re.split(r" {2,}", line.strip()))
+    return rows

@@ -8,16 +8,20 @@ from unittest import mock
 
 import optuna
 import pyarrow as pa
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from results.analysis.run_view import RunView
 from results.journal.run_folder import JOURNAL, RunFolder
 from results.records.record import Record
 from results.records.search_records import TeacherRecord
+from results.tables.schema import TRIAL_COLUMNS, arrow_schema
 from results.terminal.listing import trial_listing
 from results.terminal.trials import listing_view
 from results.trackers.study import StudyLog
 from spaces.dimensions import Dimension
+
+TEACHER = TeacherRecord(path="t.model", veer_pct=7.5, num_params=3_871_904, sha256="ab")
 
 
 @contextmanager
@@ -61,3 +65,27 @@ def rebuild_study(
     for record in records:
         log.take(record)
     return log.study
+
+
+def text_of(view: RenderableType, width: int = 200) -> str:
+    """What the terminal shows, without colours."""
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get()
+
+
+def table_of(*rows: dict[str, Any]) -> pa.Table:
+    """A table of trials with these values and a parameter."""
+    plain = {"epochs": 9, "num_params": 583_712, "state": "complete", "follow_up": None}
+    schema = arrow_schema(TRIAL_COLUMNS)
+    table = pa.Table.from_pylist([plain | row for row in rows], schema=schema)
+    lr = [0.001 * (number + 1) for number in range(len(rows))]
+    return table.append_column("param.training.lr", pa.array(lr))
+
+
+def body_of(text: str) -> list[str]:
+    """The rows of the first table."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    rule = next(number for number, line in enumerate(lines) if "──" in line)
+    return lines[rule + 1 : lines.index("", rule)]

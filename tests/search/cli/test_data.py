@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from search.cli.data import app
 from spaces.files.errors import CorpusError, VeerError
+from tests.search.commands import table_rows
 from trainable.demo.demo_corpus import DemoConfig, DemoCorpus, build_demo_corpus
 
 runner = CliRunner()
@@ -18,10 +19,6 @@ def run(*arguments: str | Path) -> str:
     return result.output
 
 
-def rows(output: str) -> list[list[str]]:
-    return [line.replace("│", " ").split() for line in output.splitlines() if "│" in line]
-
-
 def test_prepare_then_check(make_corpus: Callable[..., Path], tmp_path: Path) -> None:
     make_corpus(tmp_path / "source", num_train_speakers=8, num_utterances=2)
     out = tmp_path / "lists"
@@ -30,7 +27,7 @@ def test_prepare_then_check(make_corpus: Callable[..., Path], tmp_path: Path) ->
         *("--val-speakers", "3", "--test-speakers", "2", "--out", out),
     )
     assert str(out / "corpus.yaml") in output.replace("\n", "")
-    assert rows(run("check", out / "corpus.yaml")) == [
+    assert table_rows(run("check", out / "corpus.yaml")) == [
         ["train", "3", "6", "0.00", "1.00"],
         ["validation", "3", "6", "0.00", "1.00", "3", "3"],
         ["test", "2", "4", "0.00", "1.00", "2", "2"],
@@ -61,7 +58,8 @@ def test_check_lists_faults_and_can_allow_shared_speakers(
     (tmp_path / "train_list.txt").write_text("".join(f"{p[:7]} {p}\n" for p in paths))
     with pytest.raises(CorpusError, match=r"veri_val\.txt:1: speaker id00002 is also in training"):
         run("check", corpus)
-    assert rows(run("check", corpus, "--allow-shared-speakers"))[0][:3] == ["train", "2", "2"]
+    allowed = run("check", corpus, "--allow-shared-speakers")
+    assert table_rows(allowed)[0][:3] == ["train", "2", "2"]
 
 
 @pytest.mark.parametrize(
@@ -97,4 +95,4 @@ def test_demo_reports_a_reuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("trainable.demo.demo_corpus.build_demo_corpus", build_tiny)
     assert "built" in run("demo", tmp_path / "demo", "--seed", "7")
     assert "reused" in run("demo", tmp_path / "demo", "--seed", "7")
-    assert len(rows(run("check", tmp_path / "demo" / "corpus.yaml"))) == 2
+    assert len(table_rows(run("check", tmp_path / "demo" / "corpus.yaml"))) == 2

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from search.cli import console as screen
 from search.cli import store as store_cli
 from search.cli.data import app
 from spaces.files.errors import ConfigError, StoreError
@@ -91,7 +92,8 @@ def test_eighty_columns_show_every_number_whole(
     teacher: Path, tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))  # what other tests built counts too
-    monkeypatch.setattr(store_cli, "console", Console(width=80, force_terminal=False))
+    for module in (store_cli, screen):
+        monkeypatch.setattr(module, "console", Console(width=80, force_terminal=False))
     run("build", tiny_world / "corpus" / "corpus.yaml", "--teacher", teacher)
     lines = run("info", tiny_world / "corpus" / "corpus.yaml").splitlines()
     assert max(map(len, lines)) <= 80

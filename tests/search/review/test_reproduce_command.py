@@ -5,6 +5,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from search.cli.app import app
+from tests.search.commands import table_rows
 from tests.worlds.recorded_trials import forged
 
 
@@ -30,8 +31,8 @@ def test_command_prints_the_table_and_ends_with_the_verdict(run, tmp_path, monke
     monkeypatch.setenv("COLUMNS", "160")
     result = CliRunner().invoke(app, ["reproduce", str(run.path), "0", "--epochs", "2"])
     assert result.exit_code == 0, result.output
-    rows = [line.split("│")[1:-1] for line in result.output.splitlines() if line.startswith("│")]
-    assert [[row[0].strip(), row[3].strip(), row[5].strip()] for row in rows] == [
+    rows = table_rows(result.output)
+    assert [[row[0], row[3], row[5]] for row in rows] == [
         ["1", "0", "0"], ["2", "0", "0"],
     ]  # fmt: skip
     assert result.output.splitlines()[-1] == "reproduced bit for bit: 2 epochs"
