@@ -21,7 +21,9 @@ TEACHER_ROW = "teacher"
 # The most important column where a search tries presets: never left out to fit the screen.
 PRESET_COLUMN = f"{PARAM_PREFIX}preset"
 # Words of Veer's own parameters that are much wider than their values.
-SHORT_WORDS = MappingProxyType({"distillation": "distill", "temperature": "temp"})
+SHORT_WORDS = MappingProxyType(
+    {"distillation": "distill", "temperature": "temp", "parameters": "params"}
+)
 # Longer words of a parameter's name are broken in a heading.
 LONGEST_WORD = 16
 WRAPPED = frozenset({"note", PRESET_COLUMN})
