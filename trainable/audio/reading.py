@@ -15,6 +15,7 @@ import torchaudio.functional
 
 from models.frontend import SAMPLE_RATE_HZ
 from trainable.audio.containers import Extent, read_extent
+from trainable.audio.unreadable import READ, conversion, other_content
 
 Wave = npt.NDArray[np.float32]
 
@@ -25,13 +26,24 @@ FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF", "W64")
 # What libsndfile reports for a FLAC file whose encoder wrote to a pipe.
 _UNKNOWN_FRAMES = 2**62
 _BLOCK_SAMPLES = 2**16
+# FLAC's smallest usual block: what is lost at most where a count ends at a fault.
+_FLAC_BLOCK_SAMPLES = 192
 
 # Threads that decode audio files, here and where other modules read many files.
 NUM_READERS = 4
 
 
 class AudioError(ValueError):
-    """A file that cannot be used as audio; the message names the file."""
+    """A file that cannot be used as audio; the message names the file.
+
+    Args:
+        message: The message.
+        kind: What many files of a corpus may be alike, such as MP3; empty for a fault of one file.
+    """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +74,18 @@ def load_wave(path: Path) -> Wave:
 def load_wave_and_extent(path: Path) -> tuple[Wave, Extent | None]:
     """Read a file as `load_wave`; also return what its header promises, None for FLAC."""
     try:
+        _refuse_other_content(path)
         extent = read_extent(path)
         with _Readable(_source(path, extent)) as file:
             if file.format not in FORMATS:
-                raise AudioError(f"{path}: must be WAV or FLAC, got {file.format}")
+                fix = conversion(path, file.format)
+                text = f"{path}: must be {READ}, got {file.format}; {fix}"
+                raise AudioError(text, file.format)
             rate_hz, num_expected = file.samplerate, file.frames
             wave_SC = file.read_all()
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
-        raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
+        raise AudioError(f"{path}: cannot be read as {READ}: {reason}{_lack(path)}") from error
     # libsndfile reads a file that was cut short without an error, and counts what is left of it.
     num_missing = 0 if extent is None else extent.num_missing
     if num_expected < _UNKNOWN_FRAMES:
@@ -85,6 +100,33 @@ def load_wave_and_extent(path: Path) -> tuple[Wave, Extent | None]:
     if rate_hz == SAMPLE_RATE_HZ or not len(wave_S):
         return wave_S, extent
     return resampled(wave_S, rate_hz), extent
+
+
+def _refuse_other_content(path: Path) -> None:
+    found = other_content(path)
+    if found is not None:
+        kind, text = found
+        raise AudioError(f"{path}: {text}", kind)
+
+
+def _lack(path: Path) -> str:
+    """Return how many samples a FLAC file lacks whose audio cannot be decoded to its end."""
+    num_found, num_expected = 0, 0
+    try:
+        with _Readable(path) as file:
+            num_expected = file.frames
+            if file.format != "FLAC" or num_expected >= _UNKNOWN_FRAMES:
+                return ""
+            while block := len(file.read(_FLAC_BLOCK_SAMPLES, dtype="int16")):
+                num_found += block
+            return ""
+    except (soundfile.LibsndfileError, OSError):
+        if not num_found:
+            return ""
+    return (
+        f"; is cut short or damaged: must have {num_expected:,} samples by its header, got "
+        f"{num_found:,} up to the fault; copy it anew"
+    )
 
 
 def _source(path: Path, extent: Extent | None) -> Path | io.BytesIO:

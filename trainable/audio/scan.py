@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -44,7 +45,8 @@ class AudioScan:
     """The faults and durations of audio files.
 
     Attributes:
-        faults: One sentence for each file with a fault, beginning with its `LIST:LINE`.
+        faults: One sentence for each file with a fault, beginning with its `LIST:LINE`; for files
+            of one kind, such as MP3, that of the first one with their number.
         durations_s: Duration of each file, seconds, in the order of the entries; 0 if the file
             cannot be read.
         keys: A number for each file that equal recordings share, and few others.
@@ -62,6 +64,7 @@ class AudioScan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Inspected:
     fault: str | None
+    kind: str = ""
     duration_s: float = 0.0
     key: int = 0
     doubts: dict[str, str] = field(default_factory=dict)
@@ -93,7 +96,7 @@ def scan_audio(
                 if progress:
                     progress(len(inspected), len(entries))
     return AudioScan(
-        faults=tuple(found.fault for found in inspected if found.fault),
+        faults=_faults(entries, inspected),
         durations_s=tuple(found.duration_s for found in inspected),
         keys=tuple(found.key for found in inspected),
         warnings=_warnings(entries, inspected),
@@ -114,7 +117,7 @@ def _inspect(entry: AudioEntry, *, min_duration_s: float, with_voice: bool) -> _
     try:
         wave_S, extent = load_wave_and_extent(entry.path)
     except AudioError as fault:
-        return _Inspected(fault=f"{entry.listed_at}: {fault}")
+        return _Inspected(fault=f"{entry.listed_at}: {fault}", kind=fault.kind)
     text = check_wave(wave_S, min_duration_s)
     return _Inspected(
         fault=f"{entry.listed_at}: {entry.path}: {text}" if text else None,
@@ -123,6 +126,22 @@ def _inspect(entry: AudioEntry, *, min_duration_s: float, with_voice: bool) -> _
         doubts={} if text else _doubts(wave_S, extent),
         voice=voice_of(wave_S) if with_voice and not text else None,
     )
+
+
+def _faults(entries: Sequence[AudioEntry], inspected: Sequence[_Inspected]) -> tuple[str, ...]:
+    num_of = Counter(found.kind for found in inspected if found.kind)
+    texts, named = [], set()
+    for entry, found in zip(entries, inspected, strict=True):
+        if found.fault is None or found.kind in named:
+            continue
+        text = found.fault
+        if num_of[found.kind] > 1:
+            # Not at the end, which is a command to copy.
+            named.add(found.kind)
+            which = f"{entry.path} (one of {num_of[found.kind]:,} such files): "
+            text = text.replace(f"{entry.path}: ", which, 1)
+        texts.append(text)
+    return tuple(texts)
 
 
 def _key(wave_S: Wave) -> int:
@@ -134,12 +153,9 @@ def _doubts(wave_S: Wave, extent: Extent | None) -> dict[str, str]:
     doubts = {}
     peak = float(np.abs(wave_S).max())
     if peak > LOUD_PEAK:
-        doubts[
-            _LOUD] = f"peak {peak:,.1f}"
+        doubts[_LOUD] = f"peak {peak:,.1f}"
     if extent is not None and extent.promised and extent.stray >= _STRAY_BYTES:
-        doubts[
-            _STRAY
-        ] = f"{extent.stray:,} bytes after the {extent.promised:,} of audio"
+        doubts[_STRAY] = f"{extent.stray:,} bytes after the {extent.promised:,} of audio"
     return doubts
 
 

@@ -16,6 +16,7 @@ import soundfile
 from models.frontend import SAMPLE_RATE_HZ
 from spaces.files.errors import ConfigError
 from trainable.audio.reading import FORMATS, NUM_READERS, AudioError, Wave, load_wave, resampled
+from trainable.audio.unreadable import READ, conversion, other_content
 
 _SUFFIXES = (".wav", ".flac")
 _MAX_FAULTS_SHOWN = 5
@@ -178,12 +179,14 @@ def _read_header(folder: Path, name: str) -> SoundFile | str:
     path = folder / name
     try:
         stat = path.stat()
+        if (other := other_content(path)) is not None:
+            return f"{path}: {other[1]}"
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
-        return f"{path}: cannot be read as WAV or FLAC: {reason}"
+        return f"{path}: cannot be read as {READ}: {reason}"
     if info.format not in FORMATS:
-        return f"{path}: must be WAV or FLAC, got {info.format}"
+        return f"{path}: must be {READ}, got {info.format}; {conversion(path, info.format)}"
     if not info.frames:
         return f"{path}: must hold samples, got 0"
     return SoundFile(
@@ -200,7 +203,7 @@ def _read_part(path: Path, start: int, num_samples: int) -> Wave:
         sound_SC, _ = soundfile.read(path, num_samples, start, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
-        raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
+        raise AudioError(f"{path}: cannot be read as {READ}: {reason}") from error
     # libsndfile reads a file that was cut short without an error.
     if len(sound_SC) < num_samples:
         raise AudioError(

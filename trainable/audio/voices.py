@@ -33,7 +33,8 @@ _PITCH_SHIFT, _SPECTRUM_SHIFT = (0.75, 1.3), (0.6, 1.4)
 _MAX_LAG = 9
 # Files of one speaker that are needed to doubt one of them, and of a list to doubt the list.
 LEAST_OF_SPEAKER, LEAST_OF_LIST = 5, 20
-# Median pitch of a list of men and women is 110 to 220 Hz.
+# Median pitch of a list of men and women is 110 to 220 Hz. A list of women at half the rate has
+# about 100 Hz and passes; docs/lists.md has what was measured beside pitch.
 LIST_PITCH_HZ = (80.0, 250.0)
 
 _WINDOW = np.hanning(_FRAME).astype(np.float32)

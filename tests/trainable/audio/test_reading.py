@@ -46,7 +46,7 @@ def test_other_rates_are_resampled_as_scipy_does(tmp_path: Path, rate_hz: int) -
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "cannot be read"), (b"no audio at all", "cannot be read"), (None, "cannot be read")],
+    [(b"", "is empty"), (b"no audio at all", "cannot be read"), (None, "cannot be read")],
 )
 def test_unreadable_file_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
     if content is not None:
@@ -63,10 +63,61 @@ def test_flac_cut_short_is_a_fault(tmp_path: Path) -> None:
         load_wave(tmp_path / "a.flac")
 
 
-def test_other_formats_are_refused(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.ogg", noise(16_000), 16_000)
-    with pytest.raises(AudioError, match=r"a\.ogg: must be WAV or FLAC, got OGG"):
-        load_wave(tmp_path / "a.ogg")
+@pytest.mark.parametrize(("name", "form"), [("a.ogg", "OGG"), ("a.mp3", "MP3"), ("a.au", "AU")])
+def test_other_formats_are_refused_with_the_command_that_converts(
+    tmp_path: Path, name: str, form: str
+) -> None:
+    file = tmp_path / name
+    soundfile.write(file, noise(16_000), 16_000)
+    with pytest.raises(AudioError, match=f"must be WAV, FLAC, AIFF or W64, got {form}; ") as fault:
+        load_wave(file)
+    command = f"convert it with: ffmpeg -i {file} -ac 1 -ar 16000 {tmp_path}/a.wav"
+    assert str(fault.value).endswith(command)
+    assert fault.value.kind == form
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.wav", b"", r"is empty \(0 bytes\); copy it anew"),
+        ("a.wav", b"\0" * 99, "got bytes that are all 0, as an interrupted copy"),
+        ("a.wav", b"<!DOCTYPE html><html>", "got an HTML or XML page, as a failed download"),
+        ("a.wav", b"version https://git-lfs.github.com/spec/v1", "audio with: git lfs pull"),
+        ("a.m4a", b"\0\0\0\x1cftypM4A ", "got M4A or MP4; convert it with: ffmpeg -i "),
+        ("a.wav", b"ID3\3", "got MP3; convert it with: ffmpeg -i .*/a.wav .*/a_new.wav$"),
+        ("a.raw", b"\1\2" * 99, "got audio without a header; .*: ffmpeg -f s16le -ar 16000 -i "),
+        ("a.wav", b"abcd", "a.wav: cannot be read as WAV, FLAC, AIFF or W64: Format not"),
+    ],
+)
+def test_a_file_that_is_no_audio_is_named_by_what_it_is(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AudioError, match=message):
+        load_wave(tmp_path / name)
+
+
+def test_a_flac_file_that_is_cut_short_has_the_samples_of_both(tmp_path: Path) -> None:
+    file = tmp_path / "a.flac"
+    soundfile.write(file, noise(32_000), 16_000)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="must have 32,000 samples by its header, got 1") as fault:
+        load_wave(file)
+    found = re.search(r"got ([0-9,]+) up to the fault; copy it anew", str(fault.value))
+    assert found is not None
+    # Half of the bytes, up to a block of 4,096 samples.
+    assert abs(int(found[1].replace(",", "")) - 16_000) <= 4_096
+
+
+def test_files_of_one_other_format_are_one_fault(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.ogg" for number in range(3)]
+    for file in files:
+        soundfile.write(file, noise(16_000), 16_000)
+    entries = [AudioEntry(path=file, listed_at=f"list:{n}") for n, file in enumerate(files, 1)]
+    (fault,) = scan_audio(entries, min_duration_s=0.5).faults
+    which = f"{files[0]} (one of 3 such files)"
+    assert fault.startswith(f"list:1: {which}: must be WAV, FLAC, AIFF or W64, got OGG; convert")
 
 
 def with_sample(value: float) -> np.ndarray:

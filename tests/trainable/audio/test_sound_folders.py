@@ -88,7 +88,7 @@ def test_faulty_files_are_named_together(tmp_path: Path) -> None:
         list_sounds("musan_dir", tmp_path)
     lines = str(caught.value).splitlines()
     assert lines[0] == f"musan_dir: {tmp_path}/empty.wav: must hold samples, got 0"
-    assert lines[1].startswith(f"musan_dir: {tmp_path}/text0.wav: cannot be read as WAV or FLAC: ")
+    assert lines[1].startswith(f"musan_dir: {tmp_path}/text0.wav: cannot be read as WAV, ")
     assert lines[5:] == [
         "... and 1 more",
         "repair or remove these files, or name another folder",
@@ -96,7 +96,7 @@ def test_faulty_files_are_named_together(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").unlink()
     for number in range(4):
         (tmp_path / f"text{number}.wav").unlink()
-    with pytest.raises(ConfigError, match=r"vorbis\.wav: must be WAV or FLAC, got OGG"):
+    with pytest.raises(ConfigError, match=r"vorbis\.wav: must be WAV, FLAC, AIFF or W64, got OGG"):
         list_sounds("musan_dir", tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_a_file_that_changed_since_it_was_listed_is_a_fault(tmp_path: Path) -> N
     with pytest.raises(AudioError, match=text):
         folder.random_part(folder.files[0], 990, rng())
     (tmp_path / "a.wav").unlink()
-    with pytest.raises(AudioError, match=r"a\.wav: cannot be read as WAV or FLAC"):
+    with pytest.raises(AudioError, match=r"a\.wav: cannot be read as WAV, FLAC, AIFF or W64"):
         folder.random_part(folder.files[0], 290, rng())
 
 
