@@ -10,10 +10,17 @@ import torch
 from torch import Tensor
 
 from trainable.machine.prefetch import to_device
+from trainable.machine.ranks import ALONE, Ranks
 
 
 def spec_augment(
-    feat_BTF: Tensor, rng: np.random.Generator, *, num_masks: int, max_bins: int, max_frames: int
+    feat_BTF: Tensor,
+    rng: np.random.Generator,
+    *,
+    num_masks: int,
+    max_bins: int,
+    max_frames: int,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Replace random bands of mel bins and spans of frames by each bin's mean over the crop.
 
@@ -23,13 +30,16 @@ def spec_augment(
         num_masks: Masks along each axis.
         max_bins: Largest band, mel bins; sizes are drawn from 0 to this.
         max_frames: Largest span, frames; sizes are drawn from 0 to this.
+        ranks: The processes that have a part of the batch each: all draw the masks of all of it.
 
     Returns:
         feat_BTF: The masked batch.
     """
-    batch, num_frames, num_bins = feat_BTF.shape
-    masked_BT = _random_spans(rng, batch, num_masks, num_frames, max_frames)
-    masked_BF = _random_spans(rng, batch, num_masks, num_bins, max_bins)
+    part_size, num_frames, num_bins = feat_BTF.shape
+    batch = part_size * ranks.size
+    part = ranks.part(0, batch)
+    masked_BT = _random_spans(rng, batch, num_masks, num_frames, max_frames)[part]
+    masked_BF = _random_spans(rng, batch, num_masks, num_bins, max_bins)[part]
     device = feat_BTF.device
     masked_BT, masked_BF = to_device(masked_BT, device), to_device(masked_BF, device)
     # The mean, not 0: the instance normalisation that follows makes it 0, the value of the paper.

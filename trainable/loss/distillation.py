@@ -108,6 +108,8 @@ EMBEDDING_LEVEL: Mapping[str, Callable[[Tensor, Tensor, LossConfig], Tensor]] = 
     "rkd": rkd_distillation,
     "infonce": infonce_distillation,
 }
+# Terms that compare the crops of a batch with each other, so they need the whole batch.
+WITHIN_BATCH = frozenset({"rkd", "infonce"})
 # Terms of (student logits, teacher logits, true speakers); logits are without margin.
 LABEL_LEVEL: Mapping[str, Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor]] = {
     "kl": kl_distillation,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models import ModelOutput, SpeakerModel, instance_norm
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import LossConfig
-from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
+from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL, WITHIN_BATCH
 from trainable.loss.stages import interpolated_weights, stage_dims, stage_losses, stage_projections
 from trainable.loss.teacher_output import (
     AnyTeacher,
@@ -25,6 +25,7 @@ from trainable.loss.teacher_output import (
     require_fit,
 )
 from trainable.loss.terms import aam_softmax_logits, reconstruction_loss
+from trainable.machine.ranks import ALONE, Ranks
 
 
 class SpeakerClassifier(nn.Module):
@@ -46,6 +47,7 @@ class Objective(nn.Module):
         teacher: On the student's device; ignored if the loss uses none.
         speakers: Training speakers; the position is the class.
         probe_BTF: A crop like those of the training, to find the sizes of the stages.
+        ranks: The processes that have a part of each batch.
 
     Attributes:
         classifier: The student's speaker centres.
@@ -63,9 +65,11 @@ class Objective(nn.Module):
         *,
         speakers: tuple[str, ...],
         probe_BTF: Tensor,
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.config = config
+        self._ranks = ranks
         # A teacher is no nn.Module, so its weights are neither trained nor saved with the loss.
         self.teacher = _usable_teacher(config, teacher)
         if self.teacher is not None:
@@ -183,7 +187,10 @@ class Objective(nn.Module):
         config, student_BD = self.config, output.embedding_BD
         if self.teacher_centres is None:
             compare = EMBEDDING_LEVEL[config.distillation]
-            term = compare(student_BD, taught.embedding_BD, config)
+            both = (student_BD, taught.embedding_BD)
+            if config.distillation in WITHIN_BATCH:
+                both = (self._ranks.gathered(both[0]), self._ranks.gathered(both[1]))
+            term = compare(*both, config)
         else:
             teacher_BK = self.teacher_centres.logits(taught.embedding_BD)
             term = LABEL_LEVEL[config.distillation](logits_BK, teacher_BK, speaker_B, config)

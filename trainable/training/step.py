@@ -23,9 +23,11 @@ from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, explain_step_error
+from trainable.machine.ranks import ALONE, Ranks
 from trainable.training.adam import EagerAdam
 from trainable.training.averaging import WeightAverage, decay_of
 from trainable.training.captured import CapturedSteps
+from trainable.training.shared_loss import shared_loss
 
 
 class Batch(NamedTuple):
@@ -64,6 +66,7 @@ class TrainingStep:
         config: Learning rate, weight decay, clipping and averaging are taken from it.
         engine: How to compute.
         steps_per_epoch: Steps of an epoch, which the averaging counts in.
+        ranks: The processes that have a part of each batch; their gradients are averaged.
 
     Attributes:
         student: As given; in training mode after a step.
@@ -80,13 +83,14 @@ class TrainingStep:
         engine: Engine,
         *,
         steps_per_epoch: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.student = student
         self.objective = objective
         self.num_steps = 0
         self._engine = engine
         # Only steps run the compiled form: evaluation has other shapes, and calls the student.
-        self._forward = engine.compiled(student)
+        self._loss = shared_loss(student, objective, engine.compiled(student), ranks)
         self._parameters = [*student.parameters(), *objective.parameters()]
         self._max_grad_norm = config.max_grad_norm
         self._scaler = engine.scaler()
@@ -240,12 +244,8 @@ class TrainingStep:
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         # The evaluation after an epoch leaves the student in eval mode.
         self.student.train()
-        terms: dict[str, Tensor] = self.objective(
-            self._forward,
-            batch.seen_BTF,
-            batch.crops,
-            batch.speaker_B,
-            autocast=self._engine.autocast(),
+        terms: dict[str, Tensor] = self._loss(
+            batch.seen_BTF, batch.crops, batch.speaker_B, autocast=self._engine.autocast()
         )
         return terms
 

@@ -7,24 +7,20 @@ Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 
 import math
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models import SpeakerModel, build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
 from trainable.config.eval_plan import EVERY_EPOCH
 from trainable.config.trial_config import TrialConfig
-from trainable.features.crop_bank import Index
 from trainable.features.resident import crop_source
-from trainable.features.spec_augment import spec_augment
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import AnyTeacher, Crops
+from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.engine import (
     DEFAULT_ENGINE,
     EngineConfig,
@@ -32,13 +28,14 @@ from trainable.machine.engine import (
     resolve_engine,
     set_determinism,
 )
-from trainable.machine.prefetch import prefetched, to_device
+from trainable.machine.prefetch import prefetched
+from trainable.machine.ranks import current_ranks
 from trainable.store.tasks import ProgressCallback
-from trainable.training.epoch_crops import draw_epoch_crops
+from trainable.training.batches import Batches, CropReader
 from trainable.training.epoch_report import EpochReport
 from trainable.training.meter import epoch_meter
 from trainable.training.running_means import RunningMeans
-from trainable.training.step import Batch, TrainingStep
+from trainable.training.step import TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.score_evaluator import ScoreEvaluator
 from trainable.verification.scores import MeasuredScores
@@ -67,6 +64,7 @@ class Trainer:
         history: One report per finished epoch.
         num_params: Trainable parameters of the network, read from the built model.
         eval_plan: The epochs that are evaluated; all unless it is set.
+        ranks: The processes that train this model together; each has a trainer of its own.
         evaluation_progress: Called with (crops done, crops in total) while an epoch is evaluated.
         new_scores: Validation scores of the last epoch if this object trained it and no earlier
             epoch is as good; else None.
@@ -83,6 +81,7 @@ class Trainer:
         resident_bytes: float | None = None,
     ) -> None:
         self.config = config
+        self.ranks = current_ranks()
         set_determinism(engine, device)
         self._engine = resolve_engine(engine, device)
         # With the precision that `auto` stands for here: a checkpoint may continue elsewhere.
@@ -95,7 +94,9 @@ class Trainer:
                 "training.batch_size must be at most the number of training utterances "
                 f"({len(data.train_row)}), got {config.training.batch_size}"
             )
-        self._features = crop_source(data, device, resident_bytes)
+        self.ranks.require_batch(config.training.batch_size)
+        features = crop_source(data, device, resident_bytes)
+        self._crops = CropReader(features, config.training.crop_frames, device)
         # Built with the CPU's generator, so the initial weights are the same on every device.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -105,7 +106,8 @@ class Trainer:
                 self.model,
                 None if teacher is None else teacher.to(device),
                 speakers=data.speakers,
-                probe_BTF=self._crops(np.zeros(1, np.int64), np.zeros(1, np.int64)).feat_BTF,
+                probe_BTF=self._crops.read(np.zeros(1, np.int64), np.zeros(1, np.int64)).feat_BTF,
+                ranks=self.ranks,
             )
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
@@ -115,12 +117,15 @@ class Trainer:
             config.training,
             self._engine,
             steps_per_epoch=len(data.train_row) // config.training.batch_size,
+            ranks=self.ranks,
         )
+        self._batches = Batches(data, self._crops, self.objective, config.training, self.ranks)
         self._validation = Validation(
             data,
-            self._features,
+            features,
             num_crops=config.training.eval_crops,
             crop_frames=self.model.num_frames or USUAL_FRAMES,
+            ranks=self.ranks,
         )
         self._score_evaluator = ScoreEvaluator(data)
         self.eval_plan = EVERY_EPOCH
@@ -153,10 +158,10 @@ class Trainer:
         # Seeded per epoch, so that a resumed run draws what an uninterrupted one would.
         rng = np.random.default_rng((self.config.seed, self.epoch))
         # From here only the prefetch thread uses `rng`: a NumPy generator is not thread-safe.
-        with closing(prefetched(self._batches(rng), device=self.device)) as batches:
+        with closing(prefetched(self._batches.epoch(rng), device=self.device)) as batches:
             for batch in batches:
                 sums.add(self.step.run(batch, meter))
-        means = sums.means()
+        means = self.ranks.means(sums.means())
         if not math.isfinite(means["total"]):
             raise self._diverged(f"the loss became {means['total']}")
         # NaN gradients of the last step change the weights, but no loss is computed after it.
@@ -258,36 +263,6 @@ class Trainer:
         """
         tensors = [each for each in self.step.all_tensors() if each.is_floating_point()]
         return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
-
-    def _crops(self, row_B: Index, start_B: Index) -> Crops:
-        frames = self.config.training.crop_frames
-        feat_BTF = to_device(self._features.crops(row_B, start_B, frames), self.device)
-        return Crops(feat_BTF, row_B, start_B)
-
-    def _batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield the epoch's batches; an incomplete last one is left out."""
-        batch_size = self.config.training.batch_size
-        frames = self.config.training.crop_frames
-        drawn = draw_epoch_crops(self.data, self.objective.teacher, frames, rng)
-        for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
-            part = slice(first, first + batch_size)
-            crops = self._crops(drawn.row[part], drawn.start[part])
-            # In the prefetch thread, where reading stored targets makes no step wait.
-            crops = self.objective.with_teacher_output(crops)
-            speaker_B = to_device(torch.from_numpy(drawn.speaker[part]), self.device)
-            yield Batch(self._masked(crops.feat_BTF, rng), crops, speaker_B)
-
-    def _masked(self, feat_BTF: Tensor, rng: np.random.Generator) -> Tensor:
-        training = self.config.training
-        if not training.num_masks:
-            return feat_BTF
-        return spec_augment(
-            feat_BTF,
-            rng,
-            num_masks=training.num_masks,
-            max_bins=training.mask_bins,
-            max_frames=training.mask_frames,
-        )
 
 
 def _without_max_epochs(config: TrialConfig) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from trainable.features.training_data import TrainingData
 from trainable.lists.pair_index import PairIndex
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device
+from trainable.machine.ranks import ALONE, Ranks, current_ranks
 from trainable.verification.metrics import (
     Floats,
     VerificationMetrics,
@@ -96,12 +97,19 @@ class Validation:
         features: Source of the crops' log-mels.
         num_crops: Crops per utterance.
         crop_frames: Length of a crop, frames.
+        ranks: The processes that embed a part of the utterances each.
     """
 
     def __init__(
-        self, data: TrainingData, features: CropSource, *, num_crops: int, crop_frames: int
+        self,
+        data: TrainingData,
+        features: CropSource,
+        *,
+        num_crops: int,
+        crop_frames: int,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._data, self._features = data, features
+        self._data, self._features, self._ranks = data, features, ranks
         self._num_crops, self._crop_frames = num_crops, crop_frames
         self._row_Z = np.repeat(data.val_row, num_crops)
         # The starts depend only on the length, and many utterances have the same one.
@@ -127,9 +135,12 @@ class Validation:
             None if an embedding is NaN or infinite.
         """
         model.eval()
-        chunks, done = [], 0
+        own = self._ranks.part(0, len(self._data.val_row))
+        part = slice(own.start * self._num_crops, own.stop * self._num_crops)
+        chunks, done = [torch.empty(0, model.embedding_dim)], 0
+        source = self._batches(part, engine.device)
         with (
-            closing(prefetched(self._batches(engine.device), device=engine.device)) as batches,
+            closing(prefetched(source, device=engine.device)) as batches,
             engine.autocast(),
         ):
             for feat_BTF in batches:
@@ -138,20 +149,23 @@ class Validation:
                 chunks.append(model.embed(feat_BTF).float().to("cpu", non_blocking=True))
                 done += len(feat_BTF)
                 if progress:
-                    progress(done, len(self._row_Z))
+                    progress(done, part.stop - part.start)
         if engine.device.type == "cuda":
             torch.cuda.synchronize(engine.device)
-        emb_VCD = torch.cat(chunks).reshape(len(self._data.val_row), self._num_crops, -1)
+        emb_ZD = torch.empty(len(self._row_Z), model.embedding_dim)
+        emb_ZD[part] = torch.cat(chunks)
+        emb_ZD = self._ranks.filled(emb_ZD, part)
+        emb_VCD = emb_ZD.reshape(len(self._data.val_row), self._num_crops, -1)
         if not emb_VCD.isfinite().all():
             return None
         return cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
 
-    def _batches(self, device: torch.device) -> Iterator[Tensor]:
+    def _batches(self, part: slice, device: torch.device) -> Iterator[Tensor]:
         batch_size = EVAL_BATCH.get(device.type, EVAL_BATCH["cpu"])
-        for first in range(0, len(self._row_Z), batch_size):
-            part = slice(first, first + batch_size)
+        for first in range(part.start, part.stop, batch_size):
+            batch = slice(first, min(first + batch_size, part.stop))
             feat_BTF = self._features.crops(
-                self._row_Z[part], self._start_Z[part], self._crop_frames
+                self._row_Z[batch], self._start_Z[batch], self._crop_frames
             )
             yield to_device(feat_BTF, device)
 
@@ -186,6 +200,8 @@ def score_pairs(
 ) -> PairScores:
     """Score a trial list from the audio; every utterance is decoded and embedded once.
 
+    Where several processes train together, all must call this; each embeds a part.
+
     Args:
         model: The network.
         root: Folder that the paths of the pairs are relative to.
@@ -201,17 +217,23 @@ def score_pairs(
     model.to(device).eval()
     log_mel = LogMel().to(device)
     index = PairIndex.from_pairs(pairs)
-    by_frames, by_samples = [], []
-    for done, path in enumerate(index.paths, 1):
-        wave = load_wave(root / path)
+    ranks = current_ranks()
+    part = ranks.part(0, len(index.paths))
+    by_frames_VCD = torch.empty(len(index.paths), FINAL_CROPS, model.embedding_dim)
+    by_samples_VCD = torch.empty(len(index.paths), VOXCELEB_TRAINER_CROPS, model.embedding_dim)
+    for number in range(part.start, part.stop):
+        wave = load_wave(root / index.paths[number])
         # Moved off the device one by one, so that its memory does not grow with the list.
-        by_frames.append(_frame_crops(model, log_mel, wave, eval_frames, device).cpu().numpy())
-        by_samples.append(_sample_crops(model, log_mel, wave, eval_frames, device).cpu().numpy())
+        by_frames_VCD[number] = _frame_crops(model, log_mel, wave, eval_frames, device).cpu()
+        by_samples_VCD[number] = _sample_crops(model, log_mel, wave, eval_frames, device).cpu()
         if progress:
-            progress(done, len(index.paths))
+            progress(number + 1 - part.start, part.stop - part.start)
+    by_frames_VCD, by_samples_VCD = (
+        ranks.filled(each, part) for each in (by_frames_VCD, by_samples_VCD)
+    )
     return PairScores(
-        cosine=cosine_scores(np.stack(by_frames), index.a, index.b),
-        voxceleb_trainer=voxceleb_trainer_scores(np.stack(by_samples), index.a, index.b),
+        cosine=cosine_scores(by_frames_VCD.numpy(), index.a, index.b),
+        voxceleb_trainer=voxceleb_trainer_scores(by_samples_VCD.numpy(), index.a, index.b),
         is_target=index.is_target,
     )
 
