@@ -27,7 +27,7 @@ class SyncedBatchNorm(_BatchNorm):
         others = [dim for dim in range(input.dim()) if dim != 1]
         shape = [-1 if dim == 1 else 1 for dim in range(input.dim())]
         # Half precision loses the digits of a variance; the statistics are float32 anyway.
-        exact = input.float()
+        exact = input.to(torch.promote_types(input.dtype, torch.float32))
         mean_C = self.ranks.summed(exact.mean(others)) / self.ranks.size
         centred = exact - mean_C.view(shape)
         var_C = self.ranks.summed(centred.square().mean(others)) / self.ranks.size

@@ -95,8 +95,8 @@ class Trainer:
                 f"({len(data.train_row)}), got {config.training.batch_size}"
             )
         self.ranks.require_batch(config.training.batch_size)
-        features = crop_source(data, device, resident_bytes)
-        self._crops = CropReader(features, config.training.crop_frames, device)
+        self._features = crop_source(data, device, resident_bytes)
+        self._crops = CropReader(self._features, config.training.crop_frames, device)
         # Built with the CPU's generator, so the initial weights are the same on every device.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -122,7 +122,7 @@ class Trainer:
         self._batches = Batches(data, self._crops, self.objective, config.training, self.ranks)
         self._validation = Validation(
             data,
-            features,
+            self._features,
             num_crops=config.training.eval_crops,
             crop_frames=self.model.num_frames or USUAL_FRAMES,
             ranks=self.ranks,

@@ -205,13 +205,13 @@ def test_an_epoch_reports_its_memory_and_the_time_outside_its_steps(
     report = trainer.run_epoch()
     assert 10 < report.peak_memory_mib < 20_000
     assert 0 < report.overhead_share < 1
-    batches = trainer._batches
+    batches = trainer._batches.epoch
 
     def slow(rng: np.random.Generator) -> Iterator[Batch]:
         time.sleep(4 * report.train_s)
         yield from batches(rng)
 
-    monkeypatch.setattr(trainer, "_batches", slow)
+    monkeypatch.setattr(trainer._batches, "epoch", slow)
     assert trainer.run_epoch().overhead_share > 0.6
 
 
