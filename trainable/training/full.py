@@ -4,6 +4,8 @@ Adds to the training loop the files that voxceleb_trainer users know: checkpoint
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +24,7 @@ from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
+from trainable.machine.ranks import Ranks, current_ranks
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
 from trainable.training.epoch_report import METRICS, EpochReport
@@ -143,6 +146,9 @@ def run_training(
 ) -> TrainResult:
     """Train to the last epoch, continuing where the folder already holds a checkpoint.
 
+    Several processes train together if `torch.distributed` is initialised: all call this with the
+    same arguments and the same folder, in which the first one writes.
+
     Metrics by voxceleb_trainer's protocol go to `result/scores.txt` every
     `full_eval_every_epochs` epochs and after the last one. The best epoch's metrics by both
     protocols go to `result/final.json`. An evaluation that is missing because the run was
@@ -153,31 +159,39 @@ def run_training(
         data: Its corpus, opened.
         out: The run's folder.
         device: Where to train.
-        watcher: Receives every epoch, the progress of evaluations, and warnings.
-        threads: Chooses the CPU threads; None leaves their number as it is.
+        watcher: Receives every epoch, the progress of evaluations, and warnings. Of several
+            processes, the first one alone has one.
+        threads: Chooses the CPU threads; None leaves their number as it is, as several processes
+            must: it is measured without the others.
     """
-    config = with_prepared_teacher(config, data, out, watcher)
-    progress = None if watcher is None else watcher.teacher
-    teacher = open_run_teacher(config, data, device, progress)
+    ranks = current_ranks()
+    with ranks.first_before_others():
+        config = with_prepared_teacher(config, data, out, watcher)
+        progress = None if watcher is None else watcher.teacher
+        teacher = open_run_teacher(config, data, device, progress)
     trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
     checkpoints = CheckpointFolder(out)
-    for damage in checkpoints.restore(trainer):
+    with ranks.first_before_others():
+        damages = checkpoints.restore(trainer)
+    for damage in damages:
         if watcher:
             watcher.print_line(damage)
     resumed_from = trainer.epoch
     trainer.evaluation_progress = None if watcher is None else watcher.evaluation
     evaluations = _FullEvaluations(config, out, device, watcher)
-    write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
+    if ranks.is_first:
+        write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
     if threads and trainer.epoch < config.trial.training.max_epochs:
         threads.begin(trainer)
         evaluations.scores.threads(threads.number, trainer.epoch + 1)
     # A run that was stopped between saving an epoch and evaluating it.
     evaluations.evaluate_if_due(trainer)
-    # Events after the resumed epoch come from an earlier, stopped process: TensorBoard drops them.
-    with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
+    with _epoch_log(evaluations.scores, out, resumed_from, ranks) as log_epoch:
         while trainer.epoch < config.trial.training.max_epochs:
             report = run_saved_epoch(trainer, out)
-            _log_epoch(report, evaluations.scores, writer, watcher)
+            log_epoch(report)
+            if watcher:
+                watcher.epoch(report)
             # Before the evaluation, which is starved too.
             if threads and threads.after_epoch(trainer, report.samples_per_s):
                 evaluations.scores.threads(threads.number, trainer.epoch + 1)
@@ -205,22 +219,27 @@ class _FullEvaluations:
     ) -> None:
         self.scores = ScoreLog(out)
         self._config, self._out, self._device = config, out, device
+        self._ranks = current_ranks()
         self._progress = None if watcher is None else watcher.evaluation
         self._results: dict[int, EvaluationResult] = {}
 
     def evaluate_if_due(self, trainer: Trainer) -> None:
         """Evaluate the model and log the metrics, if this epoch is due and not logged yet."""
         epoch = trainer.epoch
-        if self._is_due(epoch) and not self.scores.has_evaluation(epoch):
+        # The first process writes the log: another one could read it before or after that.
+        if self._is_due(epoch) and self._ranks.agreed(not self.scores.has_evaluation(epoch)):
             self._results[epoch] = self._evaluate(trainer.evaluated)
-            self.scores.evaluation(epoch, self._results[epoch])
+            if self._ranks.is_first:
+                self.scores.evaluation(epoch, self._results[epoch])
 
     def write_final_result(self, best_epoch: int) -> EvaluationResult:
         """Write the best epoch's metrics; evaluate only if no earlier evaluation is available."""
         final = self._results.get(best_epoch) or read_final_result(self._out, best_epoch)
-        if final is None:
+        if self._ranks.agreed(final is None):
             final = self._evaluate(load_speaker_model(self._out).model)
-        write_final_result(self._out, best_epoch, final)
+        assert final is not None  # noqa: S101 - the first process has found it on the disk
+        if self._ranks.is_first:
+            write_final_result(self._out, best_epoch, final)
         return final
 
     def _is_due(self, epoch: int) -> bool:
@@ -240,13 +259,22 @@ class _FullEvaluations:
         ).result
 
 
-def _log_epoch(
-    report: EpochReport, scores: ScoreLog, writer: SummaryWriter, watcher: Watcher | None
-) -> None:
-    scores.training(report)
-    _write_scalars(writer, report)
-    if watcher:
-        watcher.epoch(report)
+@contextmanager
+def _epoch_log(
+    scores: ScoreLog, out: Path, resumed_from: int, ranks: Ranks
+) -> Iterator[Callable[[EpochReport], None]]:
+    """Yield a function that logs an epoch; in all but the first process it does nothing."""
+    if not ranks.is_first:
+        yield lambda _: None
+        return
+    # Events after the resumed epoch come from an earlier, stopped process: TensorBoard drops them.
+    with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
+
+        def log(report: EpochReport) -> None:
+            scores.training(report)
+            _write_scalars(writer, report)
+
+        yield log
 
 
 def _write_scalars(writer: SummaryWriter, report: EpochReport) -> None:

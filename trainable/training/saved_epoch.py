@@ -13,6 +13,8 @@ from trainable.verification.scores import SCORES_FILE, write_scores
 def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
     """Train an epoch and save its results: new best scores first, then the checkpoint.
 
+    Of several processes that train together, the first one saves.
+
     In this order a process that is killed in between trains the epoch again, and no saved best
     epoch is without scores.
 
@@ -25,8 +27,9 @@ def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
         DiskFullError: The disk is full; the files of earlier epochs are unchanged.
     """
     report = trainer.run_epoch()
-    write_new_scores(trainer, folder)
-    CheckpointFolder(folder).save(trainer)
+    if trainer.ranks.is_first:
+        write_new_scores(trainer, folder)
+        CheckpointFolder(folder).save(trainer)
     return report
 
 

@@ -27,7 +27,7 @@ from trainable.training.trainer import Trainer
 CPU = torch.device("cpu")
 TRAINING = {"batch_size": 6, "crop_frames": 40, "lr": 0.02}
 ECAPA = {"family": "ecapa_tdnn", "channels": 16, "embedding_dim": 24}
-# What takes part: batch norms, relations in the batch, masks, averages, a decoder without its loss.
+# Batch norms, relations in the batch, masks, averages, a decoder without its loss.
 RUNS: dict[str, dict[str, Any]] = {
     "cosine": {"model": ECAPA, "loss": {"distillation": "cosine"}},
     "infonce": {"model": MIXER, "loss": {"distillation": "infonce", "stages": "cosine"}},
@@ -113,7 +113,8 @@ def alone(corpus: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def together(corpus: Path, alone: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """The results of both processes, by rank; the log-mels are there already."""
+    """The results of both processes, by rank."""
+    assert alone  # the log-mels are there already
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
