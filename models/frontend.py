@@ -1,6 +1,6 @@
 """Waveform to log-mel: the one front end of training, evaluation and export.
 
-Shapes: B batch, S samples, T frames, F mel bins.
+Shapes: B batch, S samples, T frames, K bins of the spectrum, F mel bins.
 
 Source: voxceleb_trainer's protocol, section "Front end": n_fft 512, Hamming window of 400 samples,
 hop 160 at 16 kHz, pre-emphasis 0.97, log(x + 1e-6), instance normalisation over the mel bins.
@@ -9,7 +9,7 @@ hop 160 at 16 kHz, pre-emphasis 0.97, log(x + 1e-6), instance normalisation over
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram
+from torchaudio.functional import melscale_fbanks
 
 SAMPLE_RATE_HZ = 16_000
 HOP_SAMPLES = 160
@@ -27,20 +27,17 @@ class LogMel(nn.Module):
     Has no parameters; its buffers are constants and are not stored in checkpoints.
     """
 
+    window_S: Tensor
+    bank_KF: Tensor
+
     def __init__(self, num_mels: int = NUM_MELS) -> None:
         super().__init__()
-        self.mel = MelSpectrogram(
-            sample_rate=SAMPLE_RATE_HZ,
-            n_fft=N_FFT,
-            win_length=WINDOW_SAMPLES,
-            hop_length=HOP_SAMPLES,
-            window_fn=torch.hamming_window,
-            n_mels=num_mels,
+        window_S = torch.hamming_window(WINDOW_SAMPLES)
+        bank_KF = melscale_fbanks(
+            N_FFT // 2 + 1, 0.0, SAMPLE_RATE_HZ / 2, num_mels, SAMPLE_RATE_HZ
         )
-
-    def state_dict(self, *_args: object, **_kwargs: object) -> dict[str, Tensor]:  # type: ignore[override]
-        """Return an empty dictionary: window and filter bank are constants."""
-        return {}
+        self.register_buffer("window_S", window_S, persistent=False)
+        self.register_buffer("bank_KF", bank_KF, persistent=False)
 
     @torch.no_grad()
     def forward(self, wave_BS: Tensor) -> Tensor:
@@ -62,8 +59,16 @@ class LogMel(nn.Module):
             )
         # The first sample has no predecessor: reflection takes the second one, as in the trainer.
         previous_BS = F.pad(wave_BS.unsqueeze(1), (1, 0), mode="reflect").squeeze(1)[:, :-1]
-        mel_BFT = self.mel(wave_BS - PRE_EMPHASIS * previous_BS)
-        return torch.log(mel_BFT + LOG_OFFSET).transpose(1, 2)
+        spectrum_BKT = torch.stft(
+            wave_BS - PRE_EMPHASIS * previous_BS,
+            N_FFT,
+            HOP_SAMPLES,
+            WINDOW_SAMPLES,
+            self.window_S,
+            return_complex=True,
+        )
+        power_BTK = spectrum_BKT.abs().square().transpose(1, 2)
+        return torch.log(power_BTK @ self.bank_KF + LOG_OFFSET)
 
 
 def instance_norm(feat_BTF: Tensor) -> Tensor:

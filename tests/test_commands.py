@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 
+from models import LSTMAutoencoderConfig
 from results.analysis.run_view import RunView
 from search.cli import app as cli
 from search.cli import outcome
@@ -24,6 +26,7 @@ from tests.worlds.read_only import read_only
 from tests.worlds.tiny_models import SMALL_STUDENT, SMALL_TEACHER
 from tests.worlds.tiny_world import build_tiny_world, small_search
 from tests.worlds.trained_run import train_both, write_trained_run
+from tests.worlds.untrained_models import untrained_model
 from trainable.corpus.corpus import read_corpus_config
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +39,7 @@ WRITES = {
     "report": "LOCKED/search/trained",
     "benchmark": "LOCKED/search/trained --rounds 1 --top 1",
     "export": "LOCKED/search/trained",
+    "import": "HERE/theirs.pt --family lstm_autoencoder --out LOCKED/a.model",
     "reproduce": "LOCKED/search/trained 0 --out LOCKED/again",
     "train": "HERE/run.yaml --out LOCKED/run",
     "teacher train": "HERE/teacher.yaml --corpus HERE/corpus/corpus.yaml --out LOCKED/run",
@@ -85,6 +89,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_trained_run(folder / "search", train_both(tmp_path_factory.mktemp("trained")))
     write_made_up_run(folder / "made-up", num_trials=4)
     write_yaml(folder / "teacher.yaml", SMALL_TEACHER)
+    torch.save(untrained_model(LSTMAutoencoderConfig()).state_dict(), folder / "theirs.pt")
     corpus = read_corpus_config(folder / "corpus" / "corpus.yaml").model_dump(mode="json")
     trial = SMALL_STUDENT | {"loss": {"distillation": "none"}}
     write_yaml(folder / "run.yaml", {"corpus": corpus, "trial": trial})

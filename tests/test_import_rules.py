@@ -141,10 +141,14 @@ def test_the_rules_catch_a_breach(tmp_path: Path) -> None:
 
 
 def test_a_public_function_or_class_has_one_meaning() -> None:
-    """Commands may have the name of what they run; a script's `main` is its own."""
+    """Commands may have the name of what they run; a script's `main` is its own.
+
+    `models.plain` is copied, not imported: it has the names that its readers know.
+    """
     found: dict[str, list[str]] = {}
+    elsewhere = ("search.cli", "trainable.teachers.plugin_worker", "models.plain.")
     for module, file in MODULES.items():
-        if module.startswith("search.cli") or module == "trainable.teachers.plugin_worker":
+        if module.startswith(elsewhere):
             continue
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":

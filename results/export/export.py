@@ -1,9 +1,7 @@
 """Export of one trial as files that need nothing else of the run: config, weights, model card."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 from safetensors.torch import save
@@ -14,7 +12,7 @@ from results.export.best_model import load_best
 from results.export.card import CardFacts, model_card
 from results.records.search_records import SearchStarted
 from results.terminal.trial import find_trial
-from spaces.files.disk import translate_disk_full
+from spaces.files.atomic import replace_folder
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.user_models import CODE_NOTE, needs_user_code
@@ -68,7 +66,7 @@ def export_trial(
     _check_replaceable(out)
     loaded = load_best(view.folder, history)
     config = _train_config(view, loaded.config, epochs)
-    _replace(out, _files(CardFacts(view=view, trial=history, loaded=loaded, config=config)))
+    replace_folder(out, _files(CardFacts(view=view, trial=history, loaded=loaded, config=config)))
     return Export(trial=history.trial, folder=out, config=config)
 
 
@@ -84,24 +82,6 @@ def _files(facts: CardFacts) -> dict[str, bytes]:
         _WEIGHTS: save(weights, metadata={"format": "pt"}),
         _CARD: model_card(facts).encode(),
     }
-
-
-def _replace(out: Path, files: Mapping[str, bytes]) -> None:
-    """Replace a folder with a new one that has these files."""
-    num_bytes = sum(map(len, files.values()))
-    with translate_disk_full(out, num_bytes):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder, since a rename is atomic only within one file system.
-        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-            building, before = Path(temporary) / "new", Path(temporary) / "old"
-            building.mkdir()
-            for name, content in files.items():
-                (building / name).write_bytes(content)
-            # A folder with content cannot be renamed over, so the old one is moved away first;
-            # the temporary folder takes it along when it is deleted.
-            if out.exists():
-                out.rename(before)
-            building.rename(out)
 
 
 def _check_replaceable(out: Path) -> None:

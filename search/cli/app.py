@@ -11,6 +11,7 @@ from search.cli.console import errors
 from search.cli.dashboard import dashboard
 from search.cli.evaluate import evaluate
 from search.cli.groups import command_group
+from search.cli.import_model import import_checkpoint
 from search.cli.presets import presets
 from search.cli.reproduce import reproduce
 from search.cli.resume import resume
@@ -47,6 +48,7 @@ app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)
 app.command()(evaluate)
+app.command(name="import")(import_checkpoint)
 
 
 def run_app() -> None:

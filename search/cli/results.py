@@ -17,6 +17,7 @@ from search.cli.console import (
     screen_width,
 )
 from search.cli.options import AllowCodeOption, permit, training_command
+from search.cli.plugin import export_for
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
 from spaces.files.errors import ConfigError
@@ -211,7 +212,22 @@ def benchmark(
 
 
 def export(
-    run: RunArgument,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder of a search; with --for also a training run's folder or a model file."
+        ),
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="With --for: the folder to write.", show_default=False),
+    ] = None,
+    program: Annotated[
+        Literal["voxceleb_trainer"] | None,
+        typer.Option(
+            "--for", help="Write a plug-in for this program instead: docs/voxceleb_trainer.md."
+        ),
+    ] = None,
     trial: Annotated[
         int | None, typer.Option(help="Number of the trial; by default the best that has ended.")
     ] = None,
@@ -222,16 +238,27 @@ def export(
         int | None,
         typer.Option(min=1, help="Epochs of the full training; by default those of the trial."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="With --for: name of the plug-in.", show_default="that of the family"),
+    ] = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Export a trial: config.yaml for `veer train`, weights.safetensors and a model card.
 
     The weights are those of the trial's best epoch. An earlier export in the folder is replaced.
+    With --for voxceleb_trainer a FOLDER is written whose content goes into that trainer's folder:
+    the model as one file of Python, its weights, and flat configs.
     """
     from results.analysis.run_view import RunView
     from results.export.export import export_trial
 
     permit(code)
+    if program is not None or folder is not None or name is not None:
+        if out is not None or epochs is not None:
+            raise ConfigError("--for takes neither --out nor --epochs: name the FOLDER after RUN")
+        export_for(program, run, folder, trial=trial, name=name)
+        return
     exported = export_trial(RunView.read(run), trial, out, epochs)
     console.print(
         f"trial {exported.trial} is in {exported.folder}; train it in full with\n"

@@ -13,7 +13,7 @@ from results.journal.run_folder import JOURNAL, TRIALS_FOLDER
 from results.terminal.trial import find_trial
 from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
-from trainable.config.trial_config import read_train_config
+from trainable.config.trial_config import TrainRunConfig, read_train_config
 from trainable.corpus.corpus import CorpusConfig
 
 TRAIN_CONFIG = "config.yaml"
@@ -48,9 +48,24 @@ class ModelSource:
         """
         if self.run is not None:
             return _corpus_of_search(self.run)
+        config = self._train_config()
+        return None if config is None else config.corpus
+
+    def teacher(self) -> Path | None:
+        """Return the path of the recorded teacher; None if there was none.
+
+        Raises:
+            ConfigError: This version of Veer cannot read the recorded settings.
+        """
+        if self.run is not None:
+            return None if self.run.teacher is None else Path(self.run.teacher.path)
+        config = self._train_config()
+        return None if config is None else config.teacher
+
+    def _train_config(self) -> TrainRunConfig | None:
         # A training run has its models in a subfolder, next to its config.
         config = self.loaded.file.absolute().parents[1] / TRAIN_CONFIG
-        return read_train_config(config).corpus if config.is_file() else None
+        return read_train_config(config) if config.is_file() else None
 
 
 def find_model(path: Path, trial: int | None = None) -> ModelSource:

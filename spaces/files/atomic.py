@@ -2,8 +2,10 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from spaces.files.disk import translate_disk_full
@@ -38,6 +40,31 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         except BaseException:  # also Ctrl-C, which must leave no temporary file
             partial.unlink(missing_ok=True)
             raise
+
+
+def replace_folder(out: Path, files: Mapping[str, bytes]) -> None:
+    """Replace a folder with a new one that has these files, by paths in it; it appears complete.
+
+    Raises:
+        DiskFullError: There is no room; a folder that was there is unchanged.
+        OSError: The folder above it is not writable.
+    """
+    num_bytes = sum(map(len, files.values()))
+    with translate_disk_full(out, num_bytes):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, since a rename is atomic only within one file system.
+        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            building, before = Path(temporary) / "new", Path(temporary) / "old"
+            building.mkdir()
+            for name, content in files.items():
+                file = building / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            # A folder with content cannot be renamed over, so the old one is moved away first;
+            # the temporary folder takes it along when it is deleted.
+            if out.exists():
+                out.rename(before)
+            building.rename(out)
 
 
 class WholeAppends:

@@ -63,31 +63,10 @@ class CheckpointFolder:
         file = self.file_of(trainer.epoch)
         state = trainer.state()
         with translate_disk_full(file, lambda: saved_bytes(state)):
-            self._write(file, state)
+            write_model_file(file, state)
         # Only now: until the new file is on disk, a crash needs the earlier ones.
         self._keep({trainer.epoch, _best_epoch(state["veer"]["history"])})
         return file
-
-    def _write(self, file: Path, state: dict[str, Any]) -> None:
-        """Write a file under a temporary name, and rename it once it is on disk."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        building = file.with_suffix(BUILDING_SUFFIX)
-        try:
-            building.unlink(missing_ok=True)  # left by a killed process, or a planted link
-            with building.open("xb") as out:
-                torch.save(state, out)
-                # On disk before the rename: a power cut could leave an empty file with this name.
-                out.flush()
-                os.fsync(out.fileno())
-            write_digest(file, building)
-            building.replace(file)
-        except BaseException:
-            # A digest without its file would make another file of that name look damaged.
-            if not file.exists():
-                digest_path(file).unlink(missing_ok=True)
-            raise
-        finally:
-            building.unlink(missing_ok=True)
 
     def restore(self, trainer: Saveable) -> list[str]:
         """Load the newest undamaged checkpoint into a trainer, if there is one.
@@ -156,6 +135,28 @@ class CheckpointFolder:
         aside = file.rename(file.with_name(file.name + SET_ASIDE))
         digest_path(file).unlink(missing_ok=True)
         return aside
+
+
+def write_model_file(file: Path, state: dict[str, Any]) -> None:
+    """Write a model file and its digest under a temporary name; rename it once it is on disk."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    building = file.with_suffix(BUILDING_SUFFIX)
+    try:
+        building.unlink(missing_ok=True)  # left by a killed process, or a planted link
+        with building.open("xb") as out:
+            torch.save(state, out)
+            # On disk before the rename: a power cut could leave an empty file with this name.
+            out.flush()
+            os.fsync(out.fileno())
+        write_digest(file, building)
+        building.replace(file)
+    except BaseException:
+        # A digest without its file would make another file of that name look damaged.
+        if not file.exists():
+            digest_path(file).unlink(missing_ok=True)
+        raise
+    finally:
+        building.unlink(missing_ok=True)
 
 
 class _ByteCounter:

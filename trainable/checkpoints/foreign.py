@@ -23,6 +23,10 @@ ITS_OWN_PROGRAM = (
     "compute embeddings of the corpus with the program that it is from, and write them as Parquet "
     '(docs/teachers.md, "A file of embeddings")'
 )
+IMPORT = (
+    "if it has the weights of a family that Veer has, `veer import` makes a model file of them "
+    "(docs/voxceleb_trainer.md); else "
+)
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 65536
 _NUMBER = rb"[-+0-9.eE]+"
@@ -78,9 +82,9 @@ def content_kind(state: object) -> tuple[str, str]:
     nested = state.get("model_state_dict", state)
     names = map(str, nested) if isinstance(nested, Mapping) else ()
     if any(name.removeprefix(_MODULE).startswith(_TRAINERS_PREFIX) for name in names):
-        return "a checkpoint of voxceleb_trainer", AS_PLUGIN
+        return "a checkpoint of voxceleb_trainer", IMPORT + AS_PLUGIN
     some = ", ".join(map(str, list(state)[:3]))
-    return f"a file of PyTorch of another program (with {some}, ...)", ITS_OWN_PROGRAM
+    return f"a file of PyTorch of another program (with {some}, ...)", IMPORT + ITS_OWN_PROGRAM
 
 
 def unsafe_kind(error: BaseException) -> tuple[str, str] | None:

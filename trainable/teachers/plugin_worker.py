@@ -116,6 +116,9 @@ def load_plugin_model(spec: dict[str, Any]) -> torch.nn.Module:
         ) from error
     # Older versions of voxceleb_trainer saved only the weights, without a dict around them.
     weights = state.get("model_state_dict", state)
+    # A network alone, as the trainer's `initial_model` takes it.
+    if isinstance(weights.get("model"), dict):
+        weights = weights["model"]
     try:
         model.load_state_dict(network_weights(weights, model.state_dict()))
     except ValueError as error:

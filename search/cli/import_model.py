@@ -1,0 +1,70 @@
+"""`veer import`: weights of another program as a model file of Veer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli.console import console
+from search.cli.options import AllowCodeOption, permit
+
+if TYPE_CHECKING:
+    from trainable.checkpoints.foreign_weights import FittedWeights
+
+_MAX_LISTED = 5
+
+
+def import_checkpoint(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="A file of weights: voxceleb_trainer's model%09d.model, {'model': ...}, a "
+            "PyTorch Lightning checkpoint, a plain state dict, or .safetensors."
+        ),
+    ],
+    family: Annotated[str, typer.Option(help="Family of the model, such as resnet_se34l.")],
+    out: Annotated[Path, typer.Option(help="Model file to write; ends in .model.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A size of the model, e.g. --set model.embedding_dim=256. Repeatable.",
+        ),
+    ] = None,
+    code: AllowCodeOption = False,
+) -> None:
+    """Make a model file of Veer from weights that another program trained.
+
+    The file can be a teacher, the start of a training (init_from), and be evaluated and
+    exported. Prefixes of names, such as module., are found by themselves. Nothing in CHECKPOINT
+    is executed. What does not fit is listed, tensor by tensor.
+    """
+    from spaces.files.disk import require_writable
+    from trainable.checkpoints.importing import import_model, model_only_config
+
+    permit(code)
+    require_writable(out.parent)
+    imported = import_model(checkpoint, model_only_config(family, overrides or ()), out)
+    lines = [
+        f"{imported.file}: {family}, {imported.num_params:,} parameters, "
+        f"{len(imported.fitted.weights)} tensors",
+        *_remarks(imported.fitted),
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _remarks(fitted: FittedWeights) -> list[str]:
+    lines = []
+    if fitted.prefix:
+        lines.append(f"names began with {fitted.prefix}")
+    if others := fitted.left_out:
+        more = ", ..." if len(others) > _MAX_LISTED else ""
+        named = ", ".join(others[:_MAX_LISTED])
+        lines.append(f"{len(others)} tensors of other parts are left out: {named}{more}")
+    if fitted.not_in_file:
+        lines.append("the file has no decoder: it starts from random weights")
+    return lines
