@@ -62,9 +62,8 @@ def _remarks(fitted: FittedWeights) -> list[str]:
     if fitted.prefix:
         lines.append(f"names began with {fitted.prefix}")
     if others := fitted.left_out:
-        more = ", ..." if len(others) > _MAX_LISTED else ""
-        named = ", ".join(others[:_MAX_LISTED])
-        lines.append(f"{len(others)} tensors of other parts are left out: {named}{more}")
+        more = f", ... ({len(others)} in all)" if len(others) > _MAX_LISTED else ""
+        lines.append(f"left out, of other parts: {', '.join(others[:_MAX_LISTED])}{more}")
     if fitted.not_in_file:
         lines.append("the file has no decoder: it starts from random weights")
     return lines
