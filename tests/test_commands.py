@@ -49,7 +49,8 @@ WRITES = {
     "data build": "HERE/corpus/corpus.yaml",
     "data prune": "--yes --older-than-days 0",
 }
-CACHE = {"data build", "data prune"}
+# A cache that is complete, as `cache` is, needs no write to be used.
+CACHE = {"data build": "new-cache", "data prune": "cache"}
 # Those that keep something on the way, and do without it where they cannot.
 READS = {
     "trials": "LOCKED/search/trained",
@@ -63,6 +64,11 @@ READS = {
     "space list": "",
     "space check": "LOCKED/space.yaml --samples 2",
 }
+# They read from a folder that is read-only, and write to another one.
+ELSEWHERE_WRITES = {
+    "export": "LOCKED/search/trained --out TMP/exported",
+    "trials": "LOCKED/search/trained --format csv --out TMP/trials.csv",
+}
 # They run until Ctrl-C, start and end processes, or need a run of many trials: tests of their own.
 ELSEWHERE = {"dashboard", "simulate", "cluster head", "cluster join", "cluster token",
              "cluster stop"}  # fmt: skip
@@ -71,7 +77,8 @@ ELSEWHERE = {"dashboard", "simulate", "cluster head", "cluster join", "cluster t
 SLOW = {"evaluate", "presets", "space check", "report"}
 SLOW_SCREENS = {"terminal", "narrow terminal", "ascii pipe"}
 REFUSED = [each for each in WRITES.items() if each[0] not in CACHE]
-COMMANDS = [*REFUSED, *READS.items(), *((name, "--help") for name in sorted(ELSEWHERE | CACHE))]
+HELP = sorted(ELSEWHERE | CACHE.keys())
+COMMANDS = [*REFUSED, *READS.items(), *((name, "--help") for name in HELP)]
 
 
 def commands(group: Any, *names: str) -> Iterator[str]:
@@ -123,7 +130,7 @@ def test_a_target_that_cannot_be_written_is_one_line_with_the_remedy(
     command: str, locked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command in CACHE:
-        monkeypatch.setenv("VEER_CACHE", str(locked / "cache"))
+        monkeypatch.setenv("VEER_CACHE", str(locked / CACHE[command]))
     with pytest.raises(VeerError) as refused:
         veer(*words_of(command, WRITES[command], locked))
     text = str(refused.value)
@@ -137,6 +144,23 @@ def test_a_target_that_cannot_be_written_is_one_line_with_the_remedy(
 def test_what_only_reads_needs_no_folder_to_write_to(command: str, locked: Path) -> None:
     result = veer(*words_of(command, READS[command], locked))
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("command", ELSEWHERE_WRITES)
+def test_a_run_that_is_read_only_can_be_written_elsewhere(
+    command: str, locked: Path, tmp_path: Path
+) -> None:
+    words = ELSEWHERE_WRITES[command].replace("TMP", str(tmp_path))
+    result = veer(*words_of(command, words, locked))
+    assert result.exit_code == 0, result.output
+
+
+def test_a_complete_cache_that_is_read_only_is_reused(
+    locked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(locked / "cache"))
+    words = words_of("data build", WRITES["data build"], locked)
+    assert "are ready" in veer(*words).output
 
 
 def commands_on(screen: str) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """The `veer` command."""
 
+import os
 import sys
+from typing import NoReturn
 
 from rich.text import Text
 
@@ -17,9 +19,12 @@ from search.cli.reproduce import reproduce
 from search.cli.resume import resume
 from search.cli.search import search
 from search.cli.simulate import simulate
+from search.cli.unwritable import output_refusal
 from spaces.files.errors import VeerError
 
 USER_ERROR_STATUS = 2
+# The number of the stream.
+STDOUT = 1
 
 app = command_group(
     "Search hyperparameters for distilling a large speaker-verification teacher into a small, "
@@ -54,8 +59,27 @@ app.command(name="import")(import_checkpoint)
 def run_app() -> None:
     """Run the command; print an error that the user can fix without a stack trace."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            # Not as late as Python does it, which then prints a trace.
+            sys.stdout.flush()
     except VeerError as error:
-        errors.print(Text("error", "bold red"), end=" ")
-        errors.print(str(error), highlight=False, soft_wrap=True)
-        sys.exit(USER_ERROR_STATUS)
+        _print_error(str(error))
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(1)
+    except OSError as error:
+        _drop_output()
+        _print_error(output_refusal(error))
+
+
+def _print_error(text: str) -> NoReturn:
+    errors.print(Text("error", "bold red"), end=" ")
+    errors.print(text, highlight=False, soft_wrap=True)
+    sys.exit(USER_ERROR_STATUS)
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere: it is refused again at every try."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)

@@ -47,6 +47,8 @@ STOPPED_STATUS = 1
 # A long evaluation prints a line so often, in seconds, where no bar is shown.
 QUIET_S = 30.0
 _LAYOUT = "\n\t"
+# Characters that a progress bar with all of its parts needs.
+_BAR_WIDTH = 60
 _MOST_CHARACTERS = 10_000
 
 
@@ -158,15 +160,25 @@ def computing_device(name: str) -> torch.device:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that shows (done, total) in a bar, from its first call on."""
+    """Yield a function that shows (done, total) in a bar, from its first call on.
+
+    A pipe or a file, which shows no bar, gets a line with an estimate every `QUIET_S`.
+    """
     with _bar() as bar:
-        task = None
+        task, began_s = None, time.monotonic()
+        printed_s = began_s
 
         def show(done: int, total: int) -> None:
-            nonlocal task
+            nonlocal task, printed_s
             if task is None:
                 task = bar.add_task(title, total=total, note="")
             bar.update(task, completed=done, total=total)
+            now_s = time.monotonic()
+            if not console.is_terminal and 0 < done < total and now_s - printed_s >= QUIET_S:
+                printed_s = now_s
+                left_s = (now_s - began_s) * (total - done) / done
+                line = f"{title}: {done:,} of {total:,}, about {left_s:,.0f} s left"
+                console.print(line, highlight=False, soft_wrap=True)
 
         try:
             yield show
@@ -240,11 +252,13 @@ def epoch_line(report: EpochReport) -> str:
 
 
 def _bar() -> Progress:
+    # Without room for all of it, the bar and the time so far say least.
+    is_wide = console.width >= _BAR_WIDTH
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        *([BarColumn()] if is_wide else []),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *([TimeElapsedColumn()] if is_wide else []),
         TextColumn("left", markup=False),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),

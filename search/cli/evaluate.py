@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -160,9 +161,11 @@ def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torc
 def _scored(
     source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
 ) -> tuple[PairScores, FinalEER]:
-    from trainable.verification.evaluation import score_pairs
+    from trainable.verification.evaluation import embedding_work, score_pairs
     from trainable.verification.final import final_eer
 
+    if device.type == "cpu":
+        _choose_threads(embedding_work(source.loaded.model, eval_frames))
     with progress_bar("utterances") as progress:
         scores = score_pairs(
             source.loaded.model,
@@ -173,6 +176,13 @@ def _scored(
             progress=progress,
         )
     return scores, final_eer(trials.pairs, scores.cosine, trials.rules.speaker)
+
+
+def _choose_threads(work: Callable[[], int]) -> None:
+    from trainable.machine.thread_speeds import choose_threads
+
+    if (line := choose_threads(work)) is not None:
+        _print_line(line)
 
 
 def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: FinalEER) -> None:

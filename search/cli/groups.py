@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from search.cli.unwritable import refusal
+from search.cli.unwritable import is_of_output, refusal
 from spaces.files.errors import VeerError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class LightGroup(TyperGroup):
             return super().invoke(ctx)
         except OSError as error:
             # Click ends a command quietly whose reader has gone.
-            if isinstance(error, VeerError | BrokenPipeError):
+            if isinstance(error, VeerError | BrokenPipeError) or is_of_output(error):
                 raise
             raise VeerError(refusal(error, self._options_of(ctx))) from error
 

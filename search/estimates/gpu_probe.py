@@ -34,7 +34,7 @@ from search.loop.shares import (
 )
 from spaces.files.errors import ConfigError
 from spaces.space import Space
-from trainable.cost.step_memory import ComputeSettings
+from trainable.cost.step_memory import ComputeSettings, StepMemory
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.engine import require_precision
 
@@ -179,14 +179,12 @@ class GpuShareProbe:
         return ComputeSettings(engine=self.settings.engine, targets=self.settings.targets)
 
     def _needed(self, step_bytes: int, validation_bytes: int) -> int:
-        """Return what a trial needs, for a step or for validation."""
+        """Return what a trial needs of a GPU for its tensors."""
         # No step of a trial exceeds the limit of the space.
         most = self.space.limits.max_gpu_memory
         step_bytes = step_bytes if most is None else min(step_bytes, int(most))
-        if self.settings.engine.capture:
-            # The memory of a recorded step stays its own during validation.
-            return step_bytes + validation_bytes
-        return max(step_bytes, validation_bytes)
+        is_captured = self.settings.engine.capture
+        return StepMemory(step_bytes, False, validation_bytes, is_captured).most_bytes
 
 
 def _is_gpu_of(probed: GpuShareMeasured, found: tuple[str, int] | None) -> bool:

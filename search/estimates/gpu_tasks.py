@@ -13,6 +13,7 @@ from search.estimates.largest_step import StepCosts
 from spaces.files.errors import ConfigError
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import ComputeSettings
+from trainable.machine.gpus import why_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,10 @@ class GpuTasks:
             raise ConfigError(
                 f"resources.gpu=auto: {error}; or give resources.gpu a number"
             ) from error
-        if found is None:
+        if isinstance(found, str):
             raise ConfigError(
-                f"resources.gpu=auto: Ray has {node.num_gpus:g} GPUs on {node.address}, but torch "
-                f"{torch.__version__} cannot use CUDA there; see if `nvidia-smi` works and torch "
-                "was built with CUDA, or set resources.gpu to 0 to train on CPUs"
+                f"resources.gpu=auto: Ray has {node.num_gpus:g} GPUs on {node.address}, but "
+                f"{found}; or set resources.gpu to 0 to train on CPUs"
             )
         return ProbedStep(**found)
 
@@ -92,7 +92,7 @@ def probe_step(
     num_speakers: int,
     computing: ComputeSettings,
     own_code: Path | None,
-) -> dict[str, Any] | None:
+) -> dict[str, Any] | str:
     """Measure one training step in this process, which has a GPU to itself.
 
     Args:
@@ -103,10 +103,10 @@ def probe_step(
         own_code: Folder whose modules may be run, None where that was not allowed.
 
     Returns:
-        The fields of a `ProbedStep`, None where PyTorch cannot use CUDA.
+        The fields of a `ProbedStep`; why there is none where PyTorch cannot use CUDA.
     """
     if not torch.cuda.is_available():
-        return None
+        return why_none()
     if own_code is not None:
         allow_code(own_code)
     device = torch.device("cuda")
@@ -115,7 +115,9 @@ def probe_step(
     # After the step, when CUDA has loaded its kernels: they count in the context.
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     return {
-        **memory._asdict(),
+        "num_bytes": memory.num_bytes,
+        "is_estimated": memory.is_estimated,
+        "validation_bytes": memory.validation_bytes,
         "context_bytes": total_bytes - free_bytes - torch.cuda.memory_reserved(device),
         "total_bytes": total_bytes,
         "gpu": torch.cuda.get_device_name(device),

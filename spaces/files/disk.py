@@ -18,6 +18,8 @@ FIX_BY_ERRNO = MappingProxyType(
         errno.EFBIG: "raise the limit on the size of a file (`ulimit -f`)",
     }
 )
+# The kernel shows its own state there; even root, to whom it grants any right, makes no file.
+KERNEL_FOLDERS = (Path("/proc"), Path("/sys"))
 BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -71,9 +73,13 @@ def require_writable(folder: Path) -> None:
         OSError: As the system would raise it.
     """
     there = folder.absolute()
-    while not there.exists() and there != there.parent:
+    while not there.exists() and not there.is_symlink() and there != there.parent:
         there = there.parent
-    if not there.is_dir():
+    if not there.exists():  # a link to nothing
+        number = errno.ENOENT
+    elif any(there.is_relative_to(kernel) for kernel in KERNEL_FOLDERS):
+        number = errno.EPERM
+    elif not there.is_dir():
         number = errno.ENOTDIR
     elif os.access(there, os.W_OK | os.X_OK):
         return

@@ -20,7 +20,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {
     "os.mkdir": (0,), "os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.link": (1,),
     "os.symlink": (1,), "os.truncate": (0,), "os.chmod": (0,), "shutil.rmtree": (0,),
-    "sqlite3.connect": (0,),
+    "sqlite3.connect": (0,), "os.utime": (0,),
 }  # fmt: skip
 _refused: list[Path] = []
 _hooked: list[bool] = []

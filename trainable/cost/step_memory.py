@@ -64,15 +64,20 @@ class StepMemory(NamedTuple):
         num_bytes: Bytes of the whole step.
         is_estimated: True if they were counted, False if they were measured on a GPU.
         validation_bytes: Bytes of a pass of validation, what training holds meanwhile included.
+        is_captured: Whether the step is recorded (`engine.capture`), so that its memory stays its
+            own during validation.
     """
 
     num_bytes: int
     is_estimated: bool
     validation_bytes: int = 0
+    is_captured: bool = False
 
     @property
     def most_bytes(self) -> int:
-        """Bytes of the step or of the pass of validation, whichever needs more."""
+        """Bytes that a trial needs: of the step or of validation, of both if it is captured."""
+        if self.is_captured:
+            return self.num_bytes + self.validation_bytes
         return max(self.num_bytes, self.validation_bytes)
 
 
@@ -155,11 +160,12 @@ def step_memory(
         try:
             set_determinism(engine, device)
             engine_there = resolve_engine(engine, device)
-            return _measured(config, teacher, num_speakers, engine_there)
+            found = _measured(config, teacher, num_speakers, engine_there)
+            return found._replace(is_captured=engine.capture)
         except torch.cuda.OutOfMemoryError:
             # The step does not fit this GPU, so its size can only be estimated.
             torch.cuda.empty_cache()
-    return _estimated(config, teacher, num_speakers)
+    return _estimated(config, teacher, num_speakers)._replace(is_captured=engine.capture)
 
 
 def _measured(

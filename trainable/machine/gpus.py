@@ -61,8 +61,8 @@ def why_not_built() -> str | None:
 def why_none() -> str:
     """Return why PyTorch has no GPU where one was expected, and the fix."""
     return why_unusable() or why_not_built() or (
-        f"torch {torch.__version__} sees none: the driver is missing, the GPUs are hidden, or Ray "
-        "was given more of them than are there (--gpus)"
+        f"torch {torch.__version__} sees none: the driver is missing, the GPUs are hidden "
+        "(CUDA_VISIBLE_DEVICES), or Ray was given more of them than are there (--gpus)"
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from spaces.files.errors import ConfigError, TrainingError
 from trainable.machine.cores import available_cores
-from trainable.machine.gpus import driver_version, why_none, why_not_built, why_unusable
+from trainable.machine.gpus import driver_version, why_none, why_unusable
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,8 +32,7 @@ def choose_device(name: str) -> torch.device:
     if torch.cuda.is_available():
         return _gpu()
     if name == "cuda":
-        why = why_not_built() or "PyTorch finds no usable GPU"
-        raise ConfigError(f"device is cuda, but {why}; set device: cpu")
+        raise ConfigError(f"device is cuda, but {why_none()}; or set device: cpu")
     return torch.device("cpu")
 
 

@@ -1,9 +1,13 @@
 """Locks of a store: a shared one for every process that uses it, an exclusive one to build it.
 
+Where nothing can be written, as on a disk that is mounted read-only, a store is used without them:
+no process there can build or remove it.
+
 The system frees a lock when its process ends, however it ends. To remove a store, a process needs
 the use lock exclusively, and does not get it while another process reads.
 """
 
+import errno
 import os
 import secrets
 import shutil
@@ -16,6 +20,8 @@ from spaces.files.locks import FileLock
 USE_LOCK = "in-use.lock"
 BUILD_LOCK = "build.lock"
 REMOVED_SUFFIX = ".removed"
+# What the system answers where this process may not write.
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def use_store(folder: Path) -> FileLock:
@@ -30,11 +36,16 @@ def use_store(folder: Path) -> FileLock:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / USE_LOCK
         with suppress(FileNotFoundError):  # removed after `mkdir`: create it again
-            held = FileLock(_open(path))
+            try:
+                held = FileLock(_open(path))
+            except OSError as error:
+                if error.errno not in _DENIED:
+                    raise
+                return FileLock(os.open(folder, os.O_RDONLY))
             held.take(is_shared=True)
             # Another process may have removed the store before this one had the lock.
             if _has_file(path, held.file):
-                with suppress(PermissionError):  # a read-only cache of another user
+                with _suppressed_if_denied():
                     os.utime(path)
                 return held
             held.release()
@@ -71,20 +82,38 @@ def sole_builder(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
         folder: The store, locked with `use_store`.
         waiting: Called every 0.2 s while another process builds.
     """
-    held = FileLock(_open(folder / BUILD_LOCK))
+    held = None
+    with _suppressed_if_denied():
+        held = FileLock(_open(folder / BUILD_LOCK))
     try:
-        held.take(waiting)
+        if held is not None:
+            held.take(waiting)
         yield
     finally:
-        held.release()
+        if held is not None:
+            held.release()
 
 
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:
-        # `flock` takes a lock on a file that is open for reading too.
-        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in _DENIED:
+            raise
+        try:
+            # `flock` takes a lock on a file that is open for reading too.
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise error from None
+
+
+@contextmanager
+def _suppressed_if_denied() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DENIED:
+            raise
 
 
 def _has_file(path: Path, descriptor: int) -> bool:

@@ -4,6 +4,7 @@ Shapes: U utterances, C crops of each, B crops at once, T frames, F mel bins, W 
 vector: the embedding and then the stages averaged over time.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.frontend import NUM_MELS
 from models.user_code import allow_code
 from spaces.files.digest import file_sha256
 from spaces.files.errors import CheckpointError
@@ -20,12 +22,17 @@ from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
 from trainable.machine.hardware import choose_device
 from trainable.machine.prefetch import prefetched, to_device, to_host_later
+from trainable.machine.thread_speeds import choose_threads
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
 from trainable.teachers.network import Teacher, load_teacher
 
 CROPS_AT_ONCE = 64
+# The speed by threads is measured on so many.
+CROPS_MEASURED = 16
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +77,9 @@ class TargetTask:
         if self.code_root is not None:
             allow_code(self.code_root)
         features = _features(self.features)
-        teacher, device = _teacher(self.teacher, self.sha256, self.bank.device)
+        teacher, device = _teacher(
+            self.teacher, self.sha256, self.bank.device, self.bank.crop_frames
+        )
         with closing(prefetched(self._crops(features, device), device=device)) as crops:
             for chosen, count_U, vector_BW in _one_ahead(teacher, crops):
                 vectors = np.split(vector_BW, np.cumsum(count_U)[:-1])
@@ -142,7 +151,9 @@ def _features(folder: Path) -> FeatureTable:
 
 
 @lru_cache(maxsize=1)
-def _teacher(file: Path, sha256: str, kind: str) -> tuple[Teacher, torch.device]:
+def _teacher(
+    file: Path, sha256: str, kind: str, crop_frames: int
+) -> tuple[Teacher, torch.device]:
     """Load the network on its device, if the file still has the expected hash."""
     # The store's key has the hash of the start: other weights would be kept under it.
     if (found := file_sha256(file)) != sha256:
@@ -151,4 +162,11 @@ def _teacher(file: Path, sha256: str, kind: str) -> tuple[Teacher, torch.device]
             f"at the start {sha256[:12]}); do not change it meanwhile, and build again"
         )
     device = choose_device(kind)
-    return load_teacher(file).to(device), device
+    teacher = load_teacher(file).to(device)
+    if device.type == "cpu" and torch.get_num_threads() > 1:
+        # The generator of its own leaves the random numbers of a training as they are.
+        chance = torch.Generator().manual_seed(0)
+        feat_BTF = torch.randn(CROPS_MEASURED, crop_frames, NUM_MELS, generator=chance)
+        line = choose_threads(lambda: len(teacher_vectors(teacher, feat_BTF)()))
+        _log.info("targets: %s", line)
+    return teacher, device

@@ -1,54 +1,38 @@
 """The CPU threads of a training, chosen by measurement, so that other work starves it little.
 
-On a machine that others use too, two threads can be several times slower than one: each operator
-ends with its slowest thread, and waits for one that has no CPU.
+See `trainable.machine.thread_speeds` for what is measured.
 """
 
 import copy
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from trainable.machine.cores import most_threads
 from trainable.machine.memory_share import set_compute_threads
+from trainable.machine.thread_speeds import (
+    Speeds,
+    best_threads,
+    candidates,
+    speeds_in_words,
+    timed_speeds,
+)
 from trainable.training.trainer import Trainer
 
-# More threads are kept as long as they lose less than this against fewer: the number decides how
-# sums are rounded, and on a machine of one's own it should be the same in every run.
-KEPT_SHARE = 0.8
 # An epoch that is so many times slower than the fastest is measured again.
 STARVED = 3.0
 # While fewer threads are used than could be, it is measured again after so many seconds.
 AGAIN_S = 600.0
-MEASURED_S = 6.0
-MIN_ROUNDS, MAX_ROUNDS = 2, 5
 MAX_BATCH = 32
 
-Speeds = Mapping[int, float]
 Measure = Callable[[Trainer, Sequence[int]], Speeds]
-
-
-def candidates(most: int) -> list[int]:
-    """Return the numbers of threads to measure: `most`, its halves, and 1."""
-    found = [most]
-    while found[-1] > 1:
-        found.append(found[-1] // 2)
-    return found
-
-
-def best_threads(speeds: Speeds) -> int:
-    """Return the largest number of threads that loses little against the fastest."""
-    enough = KEPT_SHARE * max(speeds.values())
-    return max(number for number, speed in speeds.items() if speed >= enough)
 
 
 def measured_speeds(trainer: Trainer, numbers: Sequence[int]) -> Speeds:
     """Return the crops a second of forward and backward passes by number of threads.
 
-    The passes are of a copy of the network on random crops, so the training is not changed. The
-    numbers take turns, since the load of others changes.
+    The passes are of a copy of the network on random crops, so the training is not changed.
     """
     training = trainer.config.training
     size = min(training.batch_size, MAX_BATCH)
@@ -56,18 +40,12 @@ def measured_speeds(trainer: Trainer, numbers: Sequence[int]) -> Speeds:
         torch.manual_seed(0)
         model = copy.deepcopy(trainer.model).train()
         feat_BTF = torch.randn(size, training.crop_frames, trainer.config.model.num_mels)
-        seconds: dict[int, list[float]] = {number: [] for number in numbers}
-        began_s = time.perf_counter()
-        for done in range(MAX_ROUNDS + 1):
-            for number in numbers:
-                set_compute_threads(number)
-                start_s = time.perf_counter()
-                model(feat_BTF, with_stages=False).embedding_BD.square().mean().backward()
-                if done:  # the first round is a warm-up
-                    seconds[number].append(time.perf_counter() - start_s)
-            if done >= MIN_ROUNDS and time.perf_counter() - began_s > MEASURED_S:
-                break
-    return {number: size / statistics.median(each) for number, each in seconds.items()}
+
+        def step() -> int:
+            model(feat_BTF, with_stages=False).embedding_BD.square().mean().backward()
+            return size
+
+        return timed_speeds(step, numbers)
 
 
 class ThreadChoice:
@@ -125,10 +103,10 @@ class ThreadChoice:
         speeds = self._measure(trainer, candidates(self._most))
         self._set(best_threads(speeds))
         self._chosen_s = time.monotonic()
-        each = ", ".join(f"{speed:.0f} crops/s with {number}" for number, speed in speeds.items())
         self._print(
-            f"{why}{self.number} of at most {self._most} threads (measured: {each}); the number "
-            "decides how sums are rounded: --threads fixes it"
+            f"{why}{self.number} of at most {self._most} threads (measured: "
+            f"{speeds_in_words(speeds)}); the number decides how sums are rounded: "
+            "--threads fixes it"
         )
         return speeds[self.number]
 

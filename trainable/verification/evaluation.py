@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import LogMel, SpeakerModel
+from models.frontend import NUM_MELS
 from spaces.files.errors import TrainingError
 from trainable.audio.reading import Wave, load_wave
 from trainable.corpus.corpus import TrialPair
@@ -186,6 +187,20 @@ def validation_scores(
     if scores is None:
         raise TrainingError("an embedding of the validation list is NaN or infinite")
     return scores
+
+
+def embedding_work(model: SpeakerModel, eval_frames: int) -> Callable[[], int]:
+    """Return a function that embeds the random crops of an utterance, to measure the speed."""
+    num_frames = model.num_frames or eval_frames
+    feat_BTF = torch.randn(FINAL_CROPS, num_frames, NUM_MELS)
+    model.eval()
+
+    def work() -> int:
+        with torch.inference_mode():
+            model.embed(feat_BTF)
+        return FINAL_CROPS
+
+    return work
 
 
 @torch.inference_mode()

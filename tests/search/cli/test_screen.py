@@ -170,3 +170,18 @@ def test_a_long_evaluation_is_reported_where_no_bar_is_shown(
 def test_what_an_encoding_lacks_falls_back(text: str, encoding: str, shown: bytes) -> None:
     codecs.register_error(FALLBACK, _replace)
     assert text.encode(encoding, FALLBACK) == shown
+
+
+def test_a_pipe_gets_lines_with_an_estimate_in_place_of_a_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(screen, "console", Screen(file=out, force_terminal=False, width=80))
+    now_s = [100.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now_s[0])
+    with screen.progress_bar("utterances") as show:
+        for done in (1, 2, 3):
+            now_s[0] += screen.QUIET_S / 1.5
+            show(done, 4)
+    lines = [line for line in out.getvalue().splitlines() if "about" in line]
+    assert lines == ["utterances: 2 of 4, about 40 s left"]

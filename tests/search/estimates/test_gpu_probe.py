@@ -282,7 +282,7 @@ def test_a_share_that_the_user_gives_is_not_probed(make_gpu_probe) -> None:
 def test_a_declared_gpu_that_torch_cannot_use_is_an_error(make_gpu_probe) -> None:
     """The probe runs as a task of Ray that holds a whole GPU."""
     gpu_probe, _ = make_gpu_probe()
-    message = r"Ray has 1 GPUs on .*, but torch .* cannot use CUDA there; see if .* set resources"
+    message = r"Ray has 1 GPUs on .*, but torch .* sees none: .* set resources"
     with connected(None), pytest.raises(ConfigError, match=message):
         gpu_probe.make_allocator(cluster_nodes())
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from trainable.store.lock import remove_store, sole_builder, use_store
+from spaces.files.errors import StoreError
+from tests.worlds.read_only import read_only
+from tests.worlds.small_store import everything, opened, store
+from trainable.audio.reading import AudioEntry
+from trainable.store.lock import BUILD_LOCK, USE_LOCK, remove_store, sole_builder, use_store
 
 HOLD = """
 import sys
@@ -94,3 +98,25 @@ def test_one_builder_at_a_time(tmp_path: Path) -> None:
         assert not inside.is_set()
     thread.join(5)
     assert inside.is_set()
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_complete_store_is_used_where_nothing_can_be_written(
+    tmp_path: Path, entries: list[AudioEntry], has_locks: bool
+) -> None:
+    built = everything(opened(entries, tmp_path))
+    if not has_locks:  # copied without them
+        for name in (USE_LOCK, BUILD_LOCK):
+            (store(tmp_path) / name).unlink(missing_ok=True)
+    with read_only(tmp_path):
+        assert everything(opened(entries, tmp_path)).equal(built)
+
+
+def test_a_store_that_is_not_complete_cannot_be_built_there(
+    tmp_path: Path, entries: list[AudioEntry]
+) -> None:
+    opened(entries, tmp_path)
+    (store(tmp_path) / "manifest.json").unlink()
+    (store(tmp_path) / "features-00000.arrow").unlink()
+    with read_only(tmp_path), pytest.raises(StoreError, match="Read-only file system; name anot"):
+        opened(entries, tmp_path)

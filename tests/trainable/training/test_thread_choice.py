@@ -8,14 +8,11 @@ import torch
 from tests.worlds.tiny_models import SMALL_STUDENT
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
+from trainable.machine import thread_speeds
 from trainable.machine.cores import most_threads
+from trainable.machine.thread_speeds import best_threads, candidates, choose_threads
 from trainable.training import thread_choice
-from trainable.training.thread_choice import (
-    ThreadChoice,
-    best_threads,
-    candidates,
-    measured_speeds,
-)
+from trainable.training.thread_choice import ThreadChoice, measured_speeds
 from trainable.training.trainer import Trainer
 
 
@@ -23,8 +20,9 @@ from trainable.training.trainer import Trainer
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers that were set, in place of setting them."""
     found: list[int] = []
-    monkeypatch.setattr(thread_choice, "set_compute_threads", found.append)
-    monkeypatch.setattr(thread_choice, "most_threads", lambda: 4)
+    for module in (thread_choice, thread_speeds):
+        monkeypatch.setattr(module, "set_compute_threads", found.append)
+        monkeypatch.setattr(module, "most_threads", lambda: 4)
     return found
 
 
@@ -128,3 +126,25 @@ def test_openmps_number_is_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     for given in ("", "many", "0"):
         monkeypatch.setenv("OMP_NUM_THREADS", given)
         assert most_threads() == 5
+
+
+def test_work_that_is_no_training_gets_threads_by_measurement_too(threads, monkeypatch) -> None:
+    monkeypatch.setattr(thread_speeds, "timed_speeds", lambda *_: {4: 10.0, 2: 50.0, 1: 45.0})
+    line = choose_threads(lambda: 1)
+    assert threads == [2]
+    measured = "10 crops/s with 4, 50 crops/s with 2, 45 crops/s with 1"
+    assert line == f"2 of at most 4 threads (measured: {measured})"
+    monkeypatch.setattr(thread_speeds, "most_threads", lambda: 1)
+    assert choose_threads(lambda: 1) is None
+
+
+def test_numbers_take_turns_and_the_first_round_is_not_counted(threads) -> None:
+    calls: list[int] = []
+
+    def work() -> int:
+        calls.append(threads[-1])
+        return 3
+
+    speeds = thread_speeds.timed_speeds(work, [2, 1])
+    assert calls == [2, 1] * (thread_speeds.MAX_ROUNDS + 1)
+    assert all(speed > 0 for speed in speeds.values())
