@@ -251,10 +251,21 @@ def epoch_line(report: EpochReport) -> str:
     )
 
 
+class _Bar(Progress):
+    """A bar that leaves nothing, not even a line end, where it is transient."""
+
+    def stop(self) -> None:
+        """Stop the display."""
+        if self.live.transient:
+            self.live.stop()
+        else:
+            super().stop()
+
+
 def _bar() -> Progress:
     # Without room for all of it, the bar and the time so far say least.
     is_wide = console.width >= _BAR_WIDTH
-    return Progress(
+    return _Bar(
         TextColumn("{task.description}", markup=False),
         *([BarColumn()] if is_wide else []),
         MofNCompleteColumn(),

@@ -1,10 +1,14 @@
 """The faults of one list, each with its line; those of many lines once, with their number."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainable.lists.foreign_lists import convert_command
 from trainable.lists.list_formats import ListKind
+
+# Faults of a kind that are named one by one, such as missing files; further ones are counted.
+MAX_NAMED_LINES = 3
 
 
 @dataclass(slots=True)
@@ -32,6 +36,7 @@ class LineFaults:
         self.convert = convert_command(kind, file, root)
         self._texts: list[str] = []
         self._groups: dict[str, _Group] = {}
+        self._num_of: Counter[str] = Counter()
 
     def add(self, line: int, text: str, group: str | None = None) -> None:
         """Add the fault of a line; only the first text of a group is kept."""
@@ -42,6 +47,11 @@ class LineFaults:
                 return
             self._groups[group] = _Group(len(self._texts), line)
         self._texts.append(f"{self.file}:{line}: {text}")
+
+    def add_one_of(self, kind: str, line: int, text: str) -> None:
+        """Add a fault of a kind of which the first ones are named, and further ones counted."""
+        self._num_of[kind] += 1
+        self.add(line, text, kind if self._num_of[kind] > MAX_NAMED_LINES else None)
 
     def add_whole(self, text: str) -> None:
         """Add a sentence about the whole list, which names its line itself."""

@@ -88,7 +88,7 @@ def parse_train_list(
 
     def parse(line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
-            found.add(line, _wrong_form("train", fields))
+            found.add_one_of("form", line, _wrong_form("train", fields))
             return None
         audio = _checked(files, found, line, fields[1])
         if audio is None:
@@ -127,7 +127,7 @@ def parse_trial_list(
 
     def parse(line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
-            found.add(line, _wrong_form("trial", fields))
+            found.add_one_of("form", line, _wrong_form("trial", fields))
             return None
         label = _LABELS.get(fields[0])
         if label is None:
@@ -153,7 +153,10 @@ def _checked(files: ListedFiles, found: LineFaults, line: int, path: str) -> str
     if fault is None:
         return audio
     # A linked folder of a thousand files is one fault.
-    found.add(line, fault, files.shared_cause(audio))
+    if (cause := files.shared_cause(audio)) is None:
+        found.add_one_of("missing", line, fault)
+    else:
+        found.add(line, fault, cause)
     return None
 
 
@@ -179,7 +182,7 @@ def _wrong_form(kind: ListKind, fields: list[str]) -> str:
     is_open = text.count('"') % 2
     return (
         f"must be {LINE_FORMS[kind]!r}, got {short_repr(text)}"
-        f"{', in which a quote is not closed' * is_open}"
+        f"{', in which a quote is not closed' * is_open}{', which is JSON' * (text[:1] == '{')}"
     )
 
 

@@ -117,6 +117,8 @@ def _forms(path: str) -> list[tuple[str, str]]:
         forms.append((slashes.lstrip("/"), "write / in place of \\ in its path"))
         # A drive is among the folders that are too many.
         forms.append((slashes, "write / in place of \\ in its path"))
+    if slashes != slashes.lower():
+        forms.append((slashes.lower(), "its file is named in small letters"))
     if not path.isascii():
         for form in ("NFC", "NFD"):
             other = unicodedata.normalize(form, slashes)

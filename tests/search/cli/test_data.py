@@ -62,6 +62,17 @@ def test_check_lists_faults_and_can_allow_shared_speakers(
     assert table_rows(allowed)[0][:3] == ["train", "2", "2"]
 
 
+def test_an_error_stands_alone_without_a_bar(
+    make_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    corpus = make_corpus(tmp_path, num_train_speakers=2, num_val_speakers=2, num_utterances=2)
+    next(tmp_path.glob("val/*/*/*.wav")).write_bytes(b"")
+    result = runner.invoke(app, ["check", str(corpus)])
+    assert isinstance(result.exception, CorpusError)
+    assert "is empty (0 bytes)" in str(result.exception)
+    assert result.output == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

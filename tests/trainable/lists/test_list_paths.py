@@ -21,6 +21,7 @@ def root(tmp_path: Path) -> Path:
         (("a/1.m4a", "b/1.m4a"), "there is a/1.wav: name it with this suffix"),
         (("a\\1.wav", "b\\1.wav"), "write / in place of \\ in its path"),
         (("wav/a/1.wav", "wav/b/1.wav"), "set the folder one higher, "),
+        (("A/1.WAV", "B/1.WAV"), "there is a/1.wav: its file is named in small letters"),
         (("x/y/a/1.wav", "x/y/b/1.wav"), "there is a/1.wav: leave x/y/ out of the paths"),
         (("1.wav", "1.flac"), "there is a/1.wav: set the folder that paths start from to "),
     ],
@@ -36,6 +37,16 @@ def test_missing_files_for_one_reason_are_named_once(
     assert hint in fault
     assert " (2 such lines); convert it with: veer data convert " in fault
     assert {each.path for each in converted("train", root, fault)} <= {A, C}
+
+
+@pytest.mark.parametrize("row", ["a no/{}.wav", "{{}}:{}"])
+def test_of_many_wrong_lines_three_are_named_and_the_others_counted(root: Path, row: str) -> None:
+    file = root.parent / "list.txt"
+    file.write_text("".join(row.format(n) + "\n" for n in range(9)))
+    faults: list[str] = []
+    assert parse_train_list(file, root, faults) == ()
+    assert [fault.partition(": ")[0] for fault in faults] == [f"{file}:{n}" for n in (1, 2, 3, 4)]
+    assert [fault.endswith(" (6 such lines)") for fault in faults] == [False] * 3 + [True]
 
 
 @pytest.mark.parametrize("folder", ["/data/vox/wav/", "D:\\vox\\wav\\", "\\\\host\\vox\\"])
