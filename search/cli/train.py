@@ -31,6 +31,7 @@ from spaces.files.errors import ConfigError
 if TYPE_CHECKING:
     from trainable.config.trial_config import TrainRunConfig, TrialConfig
     from trainable.corpus.corpus import CorpusConfig
+    from trainable.features.crop_bank import TargetsConfig
     from trainable.machine.engine import EngineConfig
     from trainable.training.full import TrainResult
     from trainable.verification.evaluation import EvaluationResult
@@ -87,6 +88,8 @@ def train(
         corpus=run.corpus,
         teacher=run.teacher,
         teacher_sha256=run.teacher_sha256,
+        targets=run.targets,
+        init_from=run.init_from,
         trial=run.trial,
         engine=run.engine,
         out=out or Path("runs") / (preset or "train"),
@@ -143,6 +146,8 @@ def run_and_show(
     device: str,
     threads: int | None = None,
     teacher_sha256: str | None = None,
+    targets: TargetsConfig | None = None,
+    init_from: Path | None = None,
     engine: EngineConfig | None = None,
 ) -> TrainResult:
     """Start or continue a training with a progress bar, then print the results."""
@@ -151,22 +156,25 @@ def run_and_show(
     from trainable.checkpoints.user_models import check_user_model
     from trainable.config.trial_config import TrainRunConfig
     from trainable.corpus.corpus import CorpusConfig, read_corpus_config
+    from trainable.features.crop_bank import TargetsConfig
     from trainable.features.training_data import load_training_data
     from trainable.machine.cache_dir import cache_dir
     from trainable.machine.engine import DEFAULT_ENGINE
     from trainable.training.full import run_training
+    from trainable.training.start import read_start
     from trainable.training.thread_choice import ThreadChoice
 
     check_user_model(trial.model)
     require_writable(out)
     if teacher is not None and trial.loss.distill_weight > 0:
         _check_teacher(teacher, trial)  # before the corpus is read, which may take long
+    if init_from is not None:
+        read_start(init_from, trial.model)
     corpus_config = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
-    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
+    files = {"teacher": teacher, "teacher_sha256": teacher_sha256, "init_from": init_from}
+    how = {"targets": targets or TargetsConfig(), "engine": engine or DEFAULT_ENGINE}
     config = load_mapping(
-        TrainRunConfig,
-        {"corpus": corpus_config, **parts, "trial": trial, "engine": engine or DEFAULT_ENGINE},
-        "command line",
+        TrainRunConfig, {"corpus": corpus_config, **files, "trial": trial, **how}, "command line"
     )
     # Before the log-mels are computed: a GPU that cannot be used is known at once.
     computing = computing_device(device)

@@ -256,11 +256,12 @@ class TrainRunConfig(Settings):
         description="The teacher: model file, run folder, .parquet of embeddings, or .yaml of a "
         "plug-in; needed for distillation only.",
     )
-    teacher_sha256: str | None = Field(
-        None, description="Where set, the teacher's file must have this hash."
-    )
+    teacher_sha256: str | None = Field(None, description="Hash that the teacher's file must have.")
     targets: TargetsConfig = Field(
         default_factory=TargetsConfig, description="How a network teacher's targets are computed."
+    )
+    init_from: Path | None = Field(
+        None, description="Model file or run folder whose weights the training starts from."
     )
     trial: TrialConfig = Field(default_factory=TrialConfig)
     engine: EngineConfig = Field(default_factory=EngineConfig, description="How it is computed.")
@@ -287,10 +288,9 @@ def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConf
     """
     config = load_model(TrainRunConfig, apply_overrides(read_yaml(path), overrides))
     base = path.resolve().parent
-    teacher = None if config.teacher is None else base / config.teacher
-    return config.model_copy(
-        update={"corpus": config.corpus.resolved_against(base), "teacher": teacher}
-    )
+    files = {"teacher": config.teacher, "init_from": config.init_from}
+    found = {name: None if file is None else base / file for name, file in files.items()}
+    return config.model_copy(update={"corpus": config.corpus.resolved_against(base), **found})
 
 
 def _hash(data: Mapping[str, Any]) -> str:

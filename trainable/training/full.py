@@ -30,6 +30,7 @@ from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts
 from trainable.training.epoch_report import METRICS, EpochReport
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.score_log import ScoreLog
+from trainable.training.start import start_from
 from trainable.training.thread_choice import ThreadChoice
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, score_pairs
@@ -172,10 +173,12 @@ def run_training(
     trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
     checkpoints = CheckpointFolder(out)
     with ranks.first_before_others():
-        damages = checkpoints.restore(trainer)
-    for damage in damages:
+        messages = checkpoints.restore(trainer)
+    if config.init_from is not None and not trainer.epoch:
+        messages.append(start_from(trainer, config.init_from, out))
+    for message in messages:
         if watcher:
-            watcher.print_line(damage)
+            watcher.print_line(message)
     resumed_from = trainer.epoch
     trainer.evaluation_progress = None if watcher is None else watcher.evaluation
     evaluations = _FullEvaluations(config, out, device, watcher)

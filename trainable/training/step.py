@@ -128,6 +128,13 @@ class TrainingStep:
         for prefix, part in self._kept_parts().items():
             part.load_state_dict(part_of(weights, prefix))
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Load some of the weights before the first step, also as the start of an average."""
+        self.load_weights(self.weights() | dict(weights))
+        kept = self.weights()
+        for prefix, part in self._trained_parts().items():
+            part.load_state_dict(part_of(kept, prefix))
+
     def trained_weights(self) -> dict[str, Tensor]:
         """Return the weights that are averaged, as training continues with them; maybe none."""
         return named_weights(self._trained_parts()) if self._average else {}

@@ -50,6 +50,7 @@ def test_a_student_is_trained_further_and_evaluated(
     corpus_file: Path, teacher: Path, tmp_path: Path
 ) -> None:
     config = {"corpus": {}, "teacher": str(teacher), "trial": SMALL_STUDENT}
+    config["targets"] = {"num_crops": 2}
     config["corpus"] = {
         "train_dir": "corpus/train",
         "train_list": "corpus/train_list.txt",
@@ -60,6 +61,7 @@ def test_a_student_is_trained_further_and_evaluated(
     out = tmp_path / "student"
     first = veer("train", tmp_path / "run.yaml", "--out", out)
     assert "epoch   2" in first.output
+    assert read_yaml(out / "config.yaml").data["targets"]["num_crops"] == 2
     further = veer("train", tmp_path / "run.yaml", "--out", out, "--epochs", 3)
     assert "continued from epoch 2" in further.output
     folder = corpus_file.parent
@@ -70,6 +72,23 @@ def test_a_student_is_trained_further_and_evaluated(
     assert scored.output.count("minDCF") == 2
     assert "p=0.05" in scored.output
     assert "voxceleb_trainer" in scored.output
+
+
+def test_a_training_starts_from_a_model_file(
+    corpus_file: Path, tmp_path: Path
+) -> None:
+    config = read_yaml(corpus_file).data
+    corpus = {name: str(corpus_file.parent / value) for name, value in config.items()}
+    trial = SMALL_STUDENT | {"loss": {"distillation": "none"}}
+    write_yaml(tmp_path / "run.yaml", {"corpus": corpus, "trial": trial})
+    veer("train", tmp_path / "run.yaml", "--out", tmp_path / "first", "--epochs", 1)
+    again = ("--out", tmp_path / "second", "--epochs", 1, "--set", "init_from=first")
+    shown = " ".join(veer("train", tmp_path / "run.yaml", *again).output.split())
+    assert "epoch 1, with its classifier, sha256" in shown
+    written = read_yaml(tmp_path / "second" / "config.yaml").data
+    assert written["init_from"] == str(tmp_path / "first")
+    with pytest.raises(VeerError, match=r"another one: model.hidden_dim 8, there 16; set these"):
+        veer("train", tmp_path / "run.yaml", *again, "--set", "model.hidden_dim=8")
 
 
 SMALL = (
