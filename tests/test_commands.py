@@ -25,7 +25,7 @@ from tests.worlds.made_up_run import write_made_up_run
 from tests.worlds.read_only import read_only
 from tests.worlds.tiny_models import SMALL_STUDENT, SMALL_TEACHER
 from tests.worlds.tiny_world import build_tiny_world, small_search
-from tests.worlds.trained_run import train_both, write_trained_run
+from tests.worlds.trained_run import train_both, write_full_training, write_trained_run
 from tests.worlds.untrained_models import untrained_model
 from trainable.corpus.corpus import read_corpus_config
 
@@ -57,6 +57,7 @@ READS = {
     "show": "LOCKED/search/trained 0",
     "compare": "LOCKED/search/trained LOCKED/search/trained",
     "audit": "LOCKED/made-up",
+    "gap": "LOCKED/search/trained LOCKED/full",
     "evaluate": "LOCKED/teacher --pairs LOCKED/corpus/veri_val.txt --root LOCKED/corpus/val",
     "presets": "",
     "data check": "LOCKED/corpus/corpus.yaml",
@@ -93,7 +94,9 @@ def commands(group: Any, *names: str) -> Iterator[str]:
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus, a teacher, a space, settings, and a run."""
     folder = build_tiny_world(tmp_path_factory.mktemp("here"))
-    write_trained_run(folder / "search", train_both(tmp_path_factory.mktemp("trained")))
+    both = train_both(tmp_path_factory.mktemp("trained"))
+    write_trained_run(folder / "search", both)
+    write_full_training(folder / "full", both, folder / "search")
     write_made_up_run(folder / "made-up", num_trials=4)
     write_yaml(folder / "teacher.yaml", SMALL_TEACHER)
     torch.save(untrained_model(LSTMAutoencoderConfig()).state_dict(), folder / "theirs.pt")

@@ -12,6 +12,7 @@ from search.cli.compare import compare
 from search.cli.console import errors
 from search.cli.dashboard import dashboard
 from search.cli.evaluate import evaluate
+from search.cli.gap import gap
 from search.cli.groups import command_group
 from search.cli.import_model import import_checkpoint
 from search.cli.presets import presets
@@ -49,6 +50,7 @@ app.command()(dashboard)
 app.command()(results.benchmark)
 app.command()(results.export)
 app.command()(audit)
+app.command()(gap)
 app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)

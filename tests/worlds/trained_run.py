@@ -102,3 +102,19 @@ def write_trained_run(folder: Path, trained: Trained) -> RunFolder:
     shutil.copytree(trained.folder / "student", run.trial(0))
     write_yaml(run.trial(0) / "config.yaml", config.canonical())
     return run
+
+
+def write_full_training(folder: Path, trained: Trained, world: Path) -> Path:
+    """Write the folder of a `veer train` run, which trained the student of a trained run.
+
+    Args:
+        folder: The folder to write.
+        trained: Has the student.
+        world: A folder with `corpus` and `teacher`, as `write_trained_run` writes it.
+    """
+    shutil.copytree(trained.folder / "student", folder)
+    corpus = read_corpus_config(world / "corpus" / "corpus.yaml").model_dump(mode="json")
+    trial = trained.student.config.model_dump(mode="json")
+    config = {"corpus": corpus, "teacher": str(world / "teacher"), "trial": trial}
+    write_yaml(folder / "config.yaml", config)
+    return folder

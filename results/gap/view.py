@@ -1,0 +1,92 @@
+"""The gap between a search and full trainings, in a table and in words."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from results.gap.gap import Gap, GapRow, MeasuredVEER
+from results.terminal.cells import MISSING, NOTE_STYLE, cell
+from results.terminal.grid import GridColumn, grid_or_blocks
+from spaces.files.visible import visible
+
+TOO_FEW = (
+    "one full training does not show whether the search orders its trials as full trainings do: "
+    "train other finalists too"
+)
+
+
+def gap_view(gap: Gap, width: int | None = None) -> RenderableType:
+    """Return the table and the verdict, for printing with rich.
+
+    Args:
+        gap: The gap.
+        width: Width of the screen in characters.
+    """
+    notes = [Text(each, NOTE_STYLE) for each in warnings_of(gap)]
+    lines = [*map(_differences, gap.rows), verdict(gap)]
+    return Group(*notes, _table(gap, width), *(Text(line) for line in lines if line))
+
+
+def warnings_of(gap: Gap) -> Iterator[str]:
+    """Yield reasons why the numbers cannot be compared."""
+    if gap.is_list_same is False:
+        yield "the validation lists differ, so the VEERs cannot be compared"
+    elif gap.is_list_same is None:
+        yield "the journal does not name the search's validation list: it may be another one"
+
+
+def verdict(gap: Gap) -> str:
+    """Return whether the search's setting can be trusted to choose, in words."""
+    if not gap.num_pairs:
+        return TOO_FEW
+    pairs = f"{gap.num_pairs} pair{'s' if gap.num_pairs > 1 else ''} of full trainings"
+    if not gap.num_swapped:
+        return f"the search's setting can be trusted to choose among these: {pairs} in its order"
+    swapped = f"{gap.num_swapped} of {pairs} in another order than in the search"
+    if not gap.num_clear:
+        return (
+            f"the search's setting is not contradicted: {swapped}, none of them by more than the "
+            "95 % intervals; other seeds or a longer validation list would tell them apart"
+        )
+    return (
+        f"the search's setting cannot be trusted to choose: {swapped}, {gap.num_clear} by more "
+        "than the 95 % intervals; raise max_epochs or width_scale, or take a longer validation "
+        "list"
+    )
+
+
+def _table(gap: Gap, width: int | None) -> RenderableType:
+    texts = {
+        "full training": [visible(row.name) for row in gap.rows],
+        "trial": [str(row.trial) for row in gap.rows],
+        "rank in\nsearch": [str(row.search_rank) for row in gap.rows],
+        "promised\nVEER %": [_measured(row.promised) for row in gap.rows],
+        "in full, at\nthat epoch": [cell("veer_pct", row.same_epoch_pct) for row in gap.rows],
+        "in full, best\nVEER %": [_measured(row.full) for row in gap.rows],
+        "rank\nin full": [str(row.full_rank) for row in gap.rows],
+    }
+    columns = [
+        GridColumn(name=heading, heading=heading, cells=cells, wraps=heading == "full training")
+        for heading, cells in texts.items()
+    ]
+    return grid_or_blocks(columns, width=width)
+
+
+def _measured(found: MeasuredVEER) -> str:
+    interval = ""
+    if found.low_pct is not None and found.high_pct is not None:
+        interval = f" ({found.low_pct:.1f}-{found.high_pct:.1f})"
+    return f"{cell('veer_pct', found.veer_pct)}{interval}, epoch {found.epoch}"
+
+
+def _differences(row: GapRow) -> str:
+    """Return a line on what was trained otherwise in full; empty if nothing was."""
+    if not row.differences:
+        return ""
+    changes = (
+        f"{name} {MISSING if in_search is None else in_search} in the search, "
+        f"{MISSING if in_full is None else in_full} in full"
+        for name, in_search, in_full in row.differences
+    )
+    return visible(f"{row.name}: {'; '.join(changes)}")

@@ -1,0 +1,107 @@
+"""`veer gap`: promised and full VEERs, ranks, and the verdict in words."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.analysis.run_view import RunView
+from results.gap.gap import FullTraining, find_gap, read_full_training
+from results.gap.view import TOO_FEW, gap_view, verdict, warnings_of
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import read_yaml, write_yaml
+from tests.search.commands import veer
+from tests.worlds.made_up_run import write_made_up_run
+from tests.worlds.trained_run import train_both, write_full_training, write_trained_run
+from tests.worlds.views import text_of
+from trainable.config.trial_config import TrialConfig
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    return RunView.read(write_made_up_run(tmp_path_factory.mktemp("runs") / "run", 6))
+
+
+def epoch(number: int, veer_pct: float | None, half: float | None = None) -> dict[str, Any]:
+    interval = {}
+    if half is not None and veer_pct is not None:
+        interval = {"veer_low_pct": veer_pct - half, "veer_high_pct": veer_pct + half}
+    return {"epoch": number, "veer_pct": veer_pct, **interval}
+
+
+def trained(view: RunView, rank: int, *history: dict[str, Any]) -> FullTraining:
+    config = TrialConfig.model_validate(view.ranked[rank - 1].started.config)
+    longer = config.training.model_copy(update={"max_epochs": 500})
+    return FullTraining(
+        name=f"full-{rank}",
+        trial=config.model_copy(update={"training": longer, "seed": 7}),
+        history=history,
+        val_list=Path("val.txt"),
+    )
+
+
+def test_a_training_is_beside_its_trial_and_at_the_same_epoch(view: RunView) -> None:
+    promised = view.ranked[1].best
+    assert promised is not None
+    history = [epoch(promised.epoch, 8.5), epoch(400, 4.25, 1.0), epoch(500, 4.5)]
+    gap = find_gap(view, [trained(view, 2, *history)])
+    (row,) = gap.rows
+    assert (row.trial, row.search_rank, row.full_rank) == (view.ranked[1].trial, 2, 1)
+    assert (row.promised.veer_pct, row.promised.epoch) == (promised.veer_pct, promised.epoch)
+    assert row.same_epoch_pct == 8.5
+    assert (row.full.veer_pct, row.full.epoch, row.full.low_pct) == (4.25, 400, 3.25)
+    assert [name for name, *_ in row.differences] == ["training.max_epochs"]
+    assert verdict(gap) == TOO_FEW
+    assert "4.25 (3.2-5.2), epoch 400" in text_of(gap_view(gap))
+
+
+@pytest.mark.parametrize(
+    ("best", "half", "words"),
+    [
+        ((4.0, 5.0, 6.0), 0.1, "can be trusted to choose among these: 3 pairs of full trainings"),
+        ((5.0, 4.0, 6.0), 3.0, "not contradicted: 1 of 3 pairs"),
+        ((5.0, 4.0, 6.0), None, "not contradicted: 1 of 3 pairs"),
+        ((6.0, 5.0, 1.0), 0.6, "cannot be trusted to choose: 3 of 3 pairs .*, 2 by more"),
+    ],
+)
+def test_the_order_of_full_trainings_gives_the_verdict(
+    best: tuple[float, ...], half: float | None, words: str, view: RunView
+) -> None:
+    trainings = [trained(view, i + 1, epoch(300, pct, half)) for i, pct in enumerate(best)]
+    # The order in which they are given does not count.
+    gap = find_gap(view, trainings[::-1])
+    assert [row.search_rank for row in gap.rows] == [1, 2, 3]
+    assert re.search(words, verdict(gap))
+
+
+def test_another_config_is_refused_with_the_nearest_trial(view: RunView) -> None:
+    training = trained(view, 1, epoch(1, 5.0))
+    faster = training.trial.training.model_copy(update={"lr": 0.5})
+    other = training.trial.model_copy(update={"training": faster})
+    with pytest.raises(RunError, match=r"full-1 must train .*nearest is trial \d+, .*training.lr"):
+        find_gap(
+            view,
+            [FullTraining(name="full-1", trial=other, history=training.history, val_list=Path())],
+        )
+
+
+def test_folders_are_read_and_other_lists_are_warned_of(tmp_path: Path) -> None:
+    both = train_both(tmp_path / "trained")
+    run = write_trained_run(tmp_path, both)
+    student = write_full_training(tmp_path / "full", both, tmp_path)
+    shown = json.loads(veer("gap", run.path, student, "--json").output)
+    (row,) = shown["rows"]
+    assert row["promised"] == row["full"]
+    assert row["same_epoch_pct"] == row["full"]["veer_pct"]
+    assert shown["is_list_same"] is True
+    config = read_yaml(student / "config.yaml").data
+    config["corpus"]["val_list"] = str(both.folder / "corpus" / "veri_val.txt")
+    write_yaml(student / "config.yaml", config)
+    gap = find_gap(RunView.read(run), [read_full_training(student)])
+    assert list(warnings_of(gap)) == [
+        "the validation lists differ, so the VEERs cannot be compared"
+    ]
+    with pytest.raises(RunError, match=r"must be the folder of a training run, with config.yaml"):
+        read_full_training(tmp_path)
