@@ -24,7 +24,7 @@ def gap_view(gap: Gap, width: int | None = None) -> RenderableType:
         width: Width of the screen in characters.
     """
     notes = [Text(each, NOTE_STYLE) for each in warnings_of(gap)]
-    lines = [*map(_differences, gap.rows), verdict(gap)]
+    lines = [*map(_differences, gap.rows), gap_in_words(gap)]
     return Group(*notes, _table(gap, width), *(Text(line) for line in lines if line))
 
 
@@ -36,7 +36,7 @@ def warnings_of(gap: Gap) -> Iterator[str]:
         yield "the journal does not name the search's validation list: it may be another one"
 
 
-def verdict(gap: Gap) -> str:
+def gap_in_words(gap: Gap) -> str:
     """Return whether the search's setting can be trusted to choose, in words."""
     if not gap.num_pairs:
         return TOO_FEW

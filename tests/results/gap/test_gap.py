@@ -9,7 +9,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.gap.gap import FullTraining, find_gap, read_full_training
-from results.gap.view import TOO_FEW, gap_view, verdict, warnings_of
+from results.gap.view import TOO_FEW, gap_in_words, gap_view, warnings_of
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
@@ -53,7 +53,7 @@ def test_a_training_is_beside_its_trial_and_at_the_same_epoch(view: RunView) -> 
     assert row.same_epoch_pct == 8.5
     assert (row.full.veer_pct, row.full.epoch, row.full.low_pct) == (4.25, 400, 3.25)
     assert [name for name, *_ in row.differences] == ["training.max_epochs"]
-    assert verdict(gap) == TOO_FEW
+    assert gap_in_words(gap) == TOO_FEW
     assert "4.25 (3.2-5.2), epoch 400" in text_of(gap_view(gap))
 
 
@@ -73,7 +73,7 @@ def test_the_order_of_full_trainings_gives_the_verdict(
     # The order in which they are given does not count.
     gap = find_gap(view, trainings[::-1])
     assert [row.search_rank for row in gap.rows] == [1, 2, 3]
-    assert re.search(words, verdict(gap))
+    assert re.search(words, gap_in_words(gap))
 
 
 def test_another_config_is_refused_with_the_nearest_trial(view: RunView) -> None:
