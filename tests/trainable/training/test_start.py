@@ -11,6 +11,8 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.importing import import_model
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
+from trainable.teachers.any_teacher import facts_of_file, find_teacher
+from trainable.teachers.network import load_teacher
 from trainable.training.start import START_FILE, start_from
 from trainable.training.trainer import Trainer
 
@@ -55,3 +57,24 @@ def test_a_file_without_a_classifier_gives_the_network_alone(
     assert torch.equal(trainer.objective.classifier.weight, before)
     found = trainer.model.state_dict()
     assert all(torch.equal(found[name], each) for name, each in weights.items())
+
+
+def test_an_imported_file_of_data_parallel_teaches(data: TrainingData, tmp_path: Path) -> None:
+    state = trainer_of(data).model.state_dict()
+    torch.save({f"module.{name}": each for name, each in state.items()}, tmp_path / "theirs.pt")
+    student = trainer_of(data).config
+    file = import_model(tmp_path / "theirs.pt", student, tmp_path / "own.model").file
+    facts = facts_of_file(find_teacher(file))
+    assert facts.embedding_dim == 24
+    assert facts.centres is None
+    loss = student.loss.model_copy(update={"distillation": "cosine", "alpha": 0.5})
+    trainer = Trainer(
+        student.model_copy(update={"loss": loss}),
+        data,
+        teacher=load_teacher(file),
+        device=torch.device("cpu"),
+    )
+    report = trainer.run_epoch()
+    assert report.teacher_cosine is not None
+    assert report.distill_share is not None
+    assert report.distill_share > 0
