@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 from results.analysis.nondominated import Point, best_first, nondominated
 from results.analysis.ranking import Rankable, may_rank, ranked
-from results.journal.goals import cost_values
+from results.journal.goals import Goal, cost_values
+from results.journal.history import TrialHistory
 
 
 class HasCosts(Rankable, Protocol):
@@ -57,3 +58,10 @@ def kept_first(trials: Iterable[HasCostsT]) -> Iterator[HasCostsT]:
     first = ranked(trials)[:1]
     numbers = {trial.trial for trial in first}
     yield from chain(first, (t for t in by_goals(trials) if t.trial not in numbers))
+
+
+def cost_of(trial: TrialHistory, goal: Goal) -> float | None:
+    """Return a trial's cost by a goal; None where it is not known."""
+    if goal == "params" and goal not in trial.costs:  # counted by every worker
+        return None if trial.last is None else trial.last.num_params
+    return trial.costs.get(goal)

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from results.analysis.run_view import RunView
 from results.figures import captions
 from results.figures.det_curves import det_curves
+from results.figures.goals import veer_by_cpu_time, veer_by_macs, volume_by_epoch
 from results.figures.importance import importance
 from results.figures.learning_curves import learning_curves
 from results.figures.loss_shares import loss_shares
@@ -54,6 +55,24 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             caption=captions.learning_curves_caption,
             needs="an epoch with a VEER",
             draw=learning_curves,
+        ),
+        "veer_by_cpu_time": Figure(
+            title="VEER against CPU time / teacher",
+            caption=captions.veer_by_goal_caption,
+            needs="the goal cpu_latency",
+            draw=veer_by_cpu_time,
+        ),
+        "veer_by_macs": Figure(
+            title="VEER against multiply-accumulates",
+            caption=captions.veer_by_goal_caption,
+            needs="the goal macs",
+            draw=veer_by_macs,
+        ),
+        "volume_by_epoch": Figure(
+            title="Volume that the front dominates",
+            caption=captions.volume_caption,
+            needs="several goals",
+            draw=volume_by_epoch,
         ),
         "veer_by_latency": Figure(
             title="VEER against CPU latency",

@@ -6,10 +6,12 @@ may be asked for only where the chart is drawn.
 
 from collections.abc import Iterable
 
+from results.analysis.front_volume import front_volume
 from results.analysis.run_view import RunView, interval_of
 from results.figures.loss_shares import MAX_TRIALS, shares_of
 from results.figures.spans import schedule_of
 from results.figures.veer_by_cost import LATENCY_TOLERANCE, MAX_ERROR_BARS, p95_latencies_ms
+from results.journal.goals import GOAL_NAMES
 from results.journal.history import TrialHistory
 
 
@@ -22,6 +24,28 @@ def learning_curves_caption(view: RunView) -> str:
         caption += "; grey lines are trials that were stopped early"
         caption += ", at the marked rungs" * any(rung <= last for rung in view.rungs)
     return f"{caption}."
+
+
+def veer_by_goal_caption(view: RunView) -> str:
+    """Mention bars only where trials have intervals."""
+    third = ", of these two goals alone" if len(view.goals) > 2 else ""
+    return (
+        "VEER and cost of each student, measured before it was trained. No trial is both cheaper "
+        f"and better than a trial on the front{third}.{_interval_sentence(view, view.ranked)}"
+    )
+
+
+def volume_caption(view: RunView) -> str:
+    """State the reference."""
+    volume = front_volume(view.own, view.records, view.goals)
+    reference = {} if volume is None else volume.reference
+    ends = ", ".join(
+        f"{GOAL_NAMES[goal]} {reference[goal]:,.4g}" for goal in view.goals if goal in reference
+    )
+    return (
+        f"Share of the volume from 0 to {ends} that the trials so far dominate together: the end "
+        "is chance, and the highest cost of all trials."
+    )
 
 
 def veer_by_latency_caption(view: RunView) -> str:

@@ -47,6 +47,11 @@ class RunFolder:
         return self.path / "epochs.parquet"
 
     @property
+    def front(self) -> Path:
+        """The front of a search with several goals, and its volume over the epochs."""
+        return self.path / "front.json"
+
+    @property
     def study(self) -> Path:
         """The Optuna study, in Optuna's journal format."""
         return self.path / "optuna-journal.log"

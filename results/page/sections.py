@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from results.analysis.cost import SearchCost, TrialCost
-from results.analysis.run_view import RunView
+from results.analysis.front import cost_of
+from results.analysis.run_view import RunView, interval_of
 from results.audit.findings import Audit, Correlation
 from results.audit.verdict import verdict
+from results.journal.goals import GOAL_NAMES, cost_goals
 from results.page.table import Facts, PageTable, plain_table
-from results.terminal.cells import MISSING
+from results.terminal.cells import MISSING, STATE_LABELS, cell
+from results.terminal.front import COST_COLUMNS, front_remarks
 from spaces.files.errors import VeerError
 
 _RUNG_HEADINGS = (
@@ -50,9 +53,29 @@ def search_sections(view: RunView, audit: Auditor | None) -> Iterable[Section]:
     """
     if not any(trial.epochs for trial in view.histories):
         return
+    if view.front:
+        yield front_section(view)
     if audit is not None:
         yield audit_section(view, audit)
     yield cost_section(view.cost)
+
+
+def front_section(view: RunView) -> Section:
+    """Return the section with the front of a search with several goals."""
+    rows = [
+        (
+            trial.trial,
+            f"{trial.best_veer_pct:.2f}",
+            MISSING if (ends := interval_of(trial)) is None else f"{ends[0]:.2f} to {ends[1]:.2f}",
+            *(cell(COST_COLUMNS[goal], cost_of(trial, goal)) for goal in cost_goals(view.goals)),
+            STATE_LABELS.get(trial.state, trial.state),
+        )
+        for trial in view.front
+    ]
+    costs = [GOAL_NAMES[goal] for goal in cost_goals(view.goals)]
+    heads = ("trial", "VEER, %", "95 % interval", *costs, "state")
+    lines = tuple(f"{each[:1].upper()}{each[1:]}." for each in front_remarks(view))
+    return Section(id="front", title="The front", lines=lines, table=plain_table(heads, rows))
 
 
 def audit_section(view: RunView, audit: Auditor) -> Section:

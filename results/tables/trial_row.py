@@ -164,6 +164,31 @@ class TrialRow(BaseModel):
         int | None,
         Column(meaning="Parameters of the network, without the training classifier."),
     ] = None
+    on_front: Annotated[
+        bool | None,
+        Column(
+            heading="front",
+            meaning="Whether no other trial with a rank is better in one goal of the search and "
+            "as good in all others, by `veer_pct` and the costs; null in a search with the one "
+            "goal VEER, and without a rank.",
+        ),
+    ] = None
+    cpu_latency: Annotated[
+        float | None,
+        Column(
+            heading="CPU time\n/ teacher", decimals=3,
+            meaning="Time of the network over the teacher's on the CPU of the machine that led "
+            "the search, one thread, one utterance of 2 s, without the front end, measured before "
+            "the trial; null where it is no goal of the search.",
+        ),
+    ] = None
+    macs: Annotated[
+        int | None,
+        Column(
+            meaning="Multiply-accumulates of an utterance of 2 s, without the front end; null "
+            "where they are no goal of the search.",
+        ),
+    ] = None
     speed_ratio: Annotated[
         float | None,
         Column(

@@ -1,10 +1,12 @@
 """The trials and epochs tables of a run, built from its journal."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from results.analysis.front import cost_of
 from results.analysis.ranking import Repeats
 from results.analysis.remarks import hardest_met
 from results.analysis.run_view import RunView, once_a_view
@@ -12,6 +14,7 @@ from results.journal.decision import BY_VEER
 from results.journal.history import TrialHistory
 from results.records.trial_records import EpochEnded
 from results.tables.formats import format_table
+from results.tables.front import front_summary
 from results.tables.schema import (
     EPOCH_COLUMNS,
     TRIAL_COLUMNS,
@@ -37,16 +40,19 @@ def trials_table(view: RunView) -> pa.Table:
     results. Parameters are in the order in which they were first sampled.
     """
     ranks = {trial.trial: rank for rank, trial in enumerate(view.ranked, start=1)}
+    front = {trial.trial for trial in view.front}
     unranked = [trial for trial in view.histories if trial.trial not in ranks]
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*view.ranked, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
         if view.decide_by != BY_VEER:
             row["decision_pct"] = trial.best_decision_pct
+        row |= _goal_columns(trial)
         row |= _repeat_columns(view.repeats.get(trial.trial))
         row["speed_ratio"] = view.speed_ratios.get(trial.trial)
         row |= {name: getattr(view.costs[trial.trial], name) for name in COST_COLUMNS}
         if trial.trial in ranks:
+            row["on_front"] = trial.trial in front if view.front else None
             row["meets"] = hardest_met(row["veer_pct"], view.success)
             row |= _behind(view.run_scores.behind(trial, view.ranked[0]))
         rows.append(row)
@@ -73,6 +79,8 @@ def epochs_table(view: RunView) -> pa.Table:
 def write_tables(view: RunView) -> None:
     """Write trials.parquet and epochs.parquet of a run, each in one step.
 
+    With several goals also front.json.
+
     Raises:
         DiskFullError: There is no room; the earlier files are kept.
     """
@@ -82,6 +90,8 @@ def write_tables(view: RunView) -> None:
         (epochs_table(view), folder.epochs_table),
     ):
         write_bytes_atomically(path, format_table(table, "parquet"))
+    if (front := front_summary(view)) is not None:
+        write_bytes_atomically(folder.front, (json.dumps(front, indent=2) + "\n").encode())
 
 
 def distill_has_no_effect(trial: TrialHistory) -> bool | None:
@@ -126,6 +136,14 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "reason": None if trial.ended is None else trial.ended.reason,
         "retries": len(trial.retries),
         **_effort(trial.in_order),
+    }
+
+
+def _goal_columns(trial: TrialHistory) -> dict[str, float | None]:
+    macs = cost_of(trial, "macs")
+    return {
+        "cpu_latency": cost_of(trial, "cpu_latency"),
+        "macs": None if macs is None else round(macs),
     }
 
 

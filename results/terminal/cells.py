@@ -135,9 +135,9 @@ def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[Grid
 
 
 def _text(name: str, value: object) -> str:
-    """Return a value as `cell` does, but states in words and no sign for a missing note."""
+    """Return a value as `cell` does, but states in words, and no sign for no note or front."""
     text = cell(name, value)
-    if name == "note":
+    if name in ("note", "on_front"):
         return text if value else ""
     return STATE_LABELS.get(text, text) if name == "state" else text
 

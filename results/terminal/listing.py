@@ -35,11 +35,13 @@ SAME_AS_MEANS = "= N: the same config as trial N from other values, so it was no
 CURVE = "curve"
 # These, then what was sampled and varies, that with the most influence first, then what is
 # measured beside it.
-FIRST_COLUMNS = ("rank", "trial", "veer_pct", "decision_pct", "repeat_mean_pct")
+FIRST_COLUMNS = ("rank", "trial", "on_front", "veer_pct", "decision_pct", "repeat_mean_pct")
 LAST_COLUMNS = (
     "state",
     "epochs",
     "num_params",
+    "cpu_latency",
+    "macs",
     "speed_ratio",
     CURVE,
     "meets",
@@ -53,7 +55,9 @@ LAST_COLUMNS = (
 # Left out where no row has a value.
 OPTIONAL = frozenset(
     {
+        "cpu_latency",
         "decision_pct",
+        "macs",
         "meets",
         "repeat_mean_pct",
         "speed_ratio",
@@ -61,6 +65,7 @@ OPTIONAL = frozenset(
         "distill_share",
         "teacher_cosine",
         "note",
+        "on_front",
     }
 )
 

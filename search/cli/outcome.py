@@ -90,12 +90,15 @@ def _print_tables(result: SearchResult) -> None:
     from results.export.benchmark import BENCHMARK_COLUMNS
     from results.records.search_records import ENDINGS
     from results.terminal.cells import benchmark_view
+    from results.terminal.front import front_view
     from results.terminal.trials import trials_view
 
     run = result.run
     if result.was_finished:
         console.print(f"reusing {run.folder.path}: {_why_finished(run)}", highlight=False)
     console.print(trials_view(run, width=console.width))
+    if (front := front_view(run, console.width)) is not None:
+        console.print(front)
     if result.message:
         console.print(result.message, highlight=False, markup=False, soft_wrap=True)
     if result.reason in ENDINGS and run.benchmark is not None:

@@ -20,10 +20,14 @@ from search.cli.options import AllowCodeOption, permit, training_command
 from search.cli.plugin import export_for
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
+from search.cli.within import within_costs
 from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from results.journal.goals import Goal
     from results.journal.run_folder import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of a search.")]
@@ -93,6 +97,7 @@ def trials(
     from results.tables.query import select
     from results.tables.trials import trials_table, write_tables
     from results.terminal.cells import rows_view
+    from results.terminal.front import front_view
     from results.terminal.listing import trial_rows
     from results.terminal.trials import trials_view
 
@@ -128,6 +133,8 @@ def trials(
         print_wide(
             trials_view(view, rows, width, shows_all=shows_all, has_all_columns=has_all_columns)
         )
+        if (front := front_view(view, console.width)) is not None:
+            print_wide(front)
 
 
 def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:
@@ -242,6 +249,19 @@ def export(
         str | None,
         typer.Option(help="With --for: name of the plug-in.", show_default="that of the family"),
     ] = None,
+    at_latency: Annotated[
+        float | None,
+        typer.Option(
+            help="In place of --trial: the lowest VEER of the students whose CPU time is at most "
+            "this share of the teacher's."
+        ),
+    ] = None,
+    at_params: Annotated[
+        int | None, typer.Option(help="The same by the number of parameters.")
+    ] = None,
+    at_macs: Annotated[
+        int | None, typer.Option(help="The same by multiply-accumulates of an utterance of 2 s.")
+    ] = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Export a trial: config.yaml for `veer train`, weights.safetensors and a model card.
@@ -254,6 +274,9 @@ def export(
     from results.export.export import export_trial
 
     permit(code)
+    costs: Mapping[Goal, float | None]
+    costs = {"cpu_latency": at_latency, "params": at_params, "macs": at_macs}
+    trial = within_costs(run, {k: v for k, v in costs.items() if v is not None}, trial)
     if program is not None or folder is not None or name is not None:
         if out is not None or epochs is not None:
             raise ConfigError("--for takes neither --out nor --epochs: name the FOLDER after RUN")

@@ -15,7 +15,9 @@ from results.records.record_values import EndState
 from results.records.trial_records import EpochEnded
 from search.config.search_config import SearchConfig
 from search.guided.prior import Prior
+from search.loop.appraisal import Appraisal
 from search.loop.coordinator import Coordinator
+from search.loop.proposals import NO_LIMITS
 from search.loop.setup import make_coordinator
 from search.loop.trial_course import TrialCourse
 from search.simulation.journal_in_memory import JournalInMemory
@@ -116,6 +118,7 @@ def veer_source(
     settings: Mapping[str, Any],
     seed: int,
     first: Sequence[Mapping[str, Any]] = (),
+    appraisal: Appraisal = NO_LIMITS,
 ) -> Callable[[SimulatedClock], Coordinator]:
     """Return a maker of a coordinator with these settings, with no limit but `max_epochs`."""
     none = Path("none")
@@ -131,7 +134,12 @@ def veer_source(
     )
     params = [dict(each) for each in first]
     return lambda clock: make_coordinator(
-        config, problem.space, JournalInMemory(), prior=Prior(first=params), clock=clock
+        config,
+        problem.space,
+        JournalInMemory(),
+        prior=Prior(first=params),
+        appraisal=appraisal,
+        clock=clock,
     )
 
 

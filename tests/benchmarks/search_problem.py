@@ -119,6 +119,13 @@ class NearestConfigs:
 
     def take(self, params: Mapping[str, Any]) -> int | None:
         """Return the nearest free config's number and mark it as used, None if none is free."""
+        nearest = self.nearest(params)
+        if nearest is not None:
+            self._is_free[nearest] = False
+        return nearest
+
+    def nearest(self, params: Mapping[str, Any]) -> int | None:
+        """Return the number that `take` would, without marking it."""
         if not self._is_free.any():
             return None
         off_ND = self._place_ND - self._place(params)
@@ -126,9 +133,7 @@ class NearestConfigs:
         off_ND[:, self._is_words] = np.where(np.isnan(words), np.nan, words != 0)
         distance = np.nansum(off_ND**2, axis=1)
         distance[~self._is_free] = np.inf
-        nearest = int(np.argmin(distance))
-        self._is_free[nearest] = False
-        return nearest
+        return int(np.argmin(distance))
 
     def _place(self, params: Mapping[str, Any]) -> Floats:
         return np.array(
