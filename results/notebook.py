@@ -194,6 +194,18 @@ class Run:
         """Draw VEER by epoch of every trial; raises as `plot`."""
         return self.plot("learning_curves")
 
+    def veer_by_cpu_time(self) -> go.Figure:
+        """Draw VEER against CPU time over the teacher's, if that is a goal; raises as `plot`."""
+        return self.plot("veer_by_cpu_time")
+
+    def veer_by_macs(self) -> go.Figure:
+        """Draw VEER against multiply-accumulates, if they are a goal; raises as `plot`."""
+        return self.plot("veer_by_macs")
+
+    def volume_by_epoch(self) -> go.Figure:
+        """Draw the volume that the front dominates, of several goals; raises as `plot`."""
+        return self.plot("volume_by_epoch")
+
     def veer_by_latency(self) -> go.Figure:
         """Draw VEER against CPU latency; raises as `plot`."""
         return self.plot("veer_by_latency")

@@ -33,8 +33,11 @@ INTERVAL = "veer_interval"
 MEASURED = (
     INTERVAL,
     "repeat_mean_pct",
+    "on_front",
+    "cpu_latency",
     "speed_ratio",
     "num_params",
+    "macs",
     "state",
     "note",
     "decision_pct",

@@ -11,7 +11,7 @@ from results.figures.style import SERIES_COLOURS, new_figure
 from search.prediction.scaling_chart import PredictionChart
 
 # Epochs of all trials of a search after which its front is judged.
-PLACES = (12, 24, 36, 48, 72)
+PLACES = (12, 24, 48, 72, 144)
 NUM_RESAMPLES = 10_000
 # The two halves of a cut judge each other, so they are resampled together.
 SIDES_A_CUT = 2

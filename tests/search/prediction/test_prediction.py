@@ -236,3 +236,9 @@ def test_a_question_keeps_the_settings_file(view, tmp_path):
     _, variants = make_variants(question, 9)
     assert [each.settings.num_trials for each in variants] == [5, 7]
     assert {each.num_workers for each in variants} == {2}
+
+
+def test_several_goals_are_refused_with_the_way_out(view):
+    message = r"plays searches with the one goal veer.*got objective veer, params; add --set obj"
+    with pytest.raises(ConfigError, match=message):
+        make_variants(asked(view, assignments=("objective=veer,params",)), MAX_EPOCHS)
