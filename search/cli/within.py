@@ -9,7 +9,6 @@ from spaces.files.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
     from pathlib import Path
 
     from results.journal.goals import Goal
