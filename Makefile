@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
-# Processes that run tests. Two of them have all tests with Ray (see tests/conftest.py), which often
-# wait: hence one more than CPUs. Compiled files are kept, since each process would compile Veer and
+# Processes that run tests. Tests with Ray come first (see tests/conftest.py) and often wait: hence
+# one more than CPUs. Compiled files are kept, since each process would compile Veer and
 # the tests again.
 PYTEST_WORKERS ?= $(shell expr $$(nproc) + 1)
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \

@@ -29,13 +29,14 @@ torch.set_num_threads(1)
 
 # Numbers that no machine has: PyTorch finds no GPU, and a Ray may still declare as many.
 NO_GPUS = "1000,1001,1002,1003"
-RAY_HERE, RAY_APART = "ray here", "ray apart"
+RAY_HERE, RAY_JOINED, RAY_APART = "ray here", "ray joined", "ray apart"
 
 
 class FileByFile(LoadScopeScheduling):
-    """Give a worker whole files, whose fixtures it shares; all files with Ray go to two workers.
+    """Give a worker whole files, whose fixtures it shares; files that share a Ray go to one.
 
-    One has a Ray in its own process, the other starts commands that have a Ray of theirs.
+    One worker has a Ray in its own process, and one (another, if there is one) joins clusters. A
+    file whose commands have a Ray of theirs goes anywhere.
 
     The process that spreads the tests knows their names alone, so what a file needs is read from
     the markers in its text. (The groups of pytest-xdist 3.8 are lost with pytest 9.2.)
@@ -45,7 +46,8 @@ class FileByFile(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if "not cluster" in self.config.option.markexpr:
             return file
-        return ray_of(self.config.rootpath / file) or file
+        ray = ray_of(self.config.rootpath / file)
+        return ray if ray in (RAY_HERE, RAY_JOINED) else file
 
 
 @cache
@@ -54,7 +56,9 @@ def ray_of(file: Path) -> str:
     text = file.read_text()
     if "mark.cluster" not in text:
         return ""
-    return RAY_APART if "mark.ray_apart" in text else RAY_HERE
+    if "mark.ray_apart" in text:
+        return RAY_APART
+    return RAY_JOINED if "no_ray_here" in text else RAY_HERE
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Tests are spread over processes by file, but for the files with Ray, which share two."""
+"""Tests are spread over processes by file, but for files that share a Ray."""
 
 import os
 from pathlib import Path
@@ -6,29 +6,32 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import RAY_APART, RAY_HERE, FileByFile, pytest_configure, ray_of
+from tests.conftest import RAY_HERE, RAY_JOINED, FileByFile, pytest_configure, ray_of
 
 WITH_RAY = "@pytest.mark.cluster"
+JOINED = '@pytest.mark.cluster\n@pytest.mark.usefixtures("no_ray_here")'
 APART = "pytestmark = [pytest.mark.cluster, pytest.mark.ray_apart]"
 
 
 @pytest.mark.parametrize(
-    ("chosen", "with_ray", "apart"),
+    ("chosen", "with_ray", "joined"),
     [
-        ("not gpu", RAY_HERE, RAY_APART),
-        ("not gpu and not cluster", "tests/with_ray.py", "tests/apart.py"),
+        ("not gpu", RAY_HERE, RAY_JOINED),
+        ("not gpu and not cluster", "tests/with_ray.py", "tests/joined.py"),
     ],
 )
-def test_files_with_ray_share_processes_where_ray_is_started(
-    chosen: str, with_ray: str, apart: str, tmp_path: Path
+def test_files_that_share_a_ray_share_a_process_where_ray_is_started(
+    chosen: str, with_ray: str, joined: str, tmp_path: Path
 ) -> None:
     (tmp_path / "tests").mkdir()
-    for name, text in (("with_ray", WITH_RAY), ("apart", APART), ("plain", "def test_it(): ...")):
+    texts = {"with_ray": WITH_RAY, "joined": JOINED, "apart": APART, "plain": "def test_it(): ..."}
+    for name, text in texts.items():
         (tmp_path / "tests" / f"{name}.py").write_text(text)
     spread = FileByFile.__new__(FileByFile)
     spread.config = SimpleNamespace(rootpath=tmp_path, option=SimpleNamespace(markexpr=chosen))
     assert spread._split_scope("tests/with_ray.py::test_a[b::c]") == with_ray
-    assert spread._split_scope("tests/apart.py::test_a") == apart
+    assert spread._split_scope("tests/joined.py::test_a") == joined
+    assert spread._split_scope("tests/apart.py::test_a") == "tests/apart.py"
     assert spread._split_scope("tests/plain.py::TestA::test_b") == "tests/plain.py"
 
 
@@ -37,11 +40,15 @@ def test_every_test_with_ray_is_in_such_a_file(request: pytest.FixtureRequest) -
     assert {each.path for each in marked if not ray_of(each.path)} == set()
 
 
-def test_no_test_of_commands_with_a_ray_of_theirs_starts_one_here(
+def test_only_files_of_the_one_group_start_the_ray_of_a_process(
     request: pytest.FixtureRequest,
 ) -> None:
-    here = [each for each in request.session.items if "local_ray" in each.fixturenames]
-    assert {each.path for each in here if ray_of(each.path) == RAY_APART} == set()
+    started = [
+        each.path
+        for each in request.session.items
+        if "local_ray" in each.fixturenames and "no_ray_here" not in each.fixturenames
+    ]
+    assert {ray_of(path) for path in started} <= {RAY_HERE}
 
 
 @pytest.mark.parametrize(

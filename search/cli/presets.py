@@ -25,14 +25,12 @@ def presets() -> None:
 
 
 def _row(name: str) -> tuple[str, ...]:
-    import torch
-
     from models import build_model, count_parameters
+    from models.shapes_only import META, building_on
     from trainable.config.reading import read_trial_config, summary_of
 
     trial = read_trial_config(name)
-    # A model on the meta device has shapes but takes no memory.
-    with torch.device("meta"):
+    with building_on(META):
         num_params = count_parameters(build_model(trial.model))
     alpha = f"{trial.loss.alpha:g}" if trial.loss.distill_weight else "-"
     return name, f"{num_params:,}", _loss(trial), alpha, summary_of(name)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from models.shapes_only import META
 from search.config.search_config import SearchConfig
 from search.estimates.forecast import Forecast
 from search.estimates.largest_step import StepCosts, largest_step
@@ -23,7 +24,6 @@ from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.checkpoint_size import checkpoint_memory, longest_report, weights_memory
-from trainable.cost.random_input_step import META
 from trainable.cost.step_memory import ComputeSettings
 from trainable.machine.cache_dir import cache_dir
 from trainable.verification.scores import scores_bytes

@@ -15,6 +15,7 @@ import torch
 
 from models import ModelConfig, SpeakerModel, build_model, count_parameters
 from models.custom_config import CustomModelConfig
+from models.shapes_only import META, building_on
 from results.journal.goals import Goal, cost_goals
 from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
@@ -225,7 +226,7 @@ def num_macs(config: ModelConfig) -> int:
 
 def build_network(config: ModelConfig, device: torch.device) -> SpeakerModel:
     """Build a network on a device; the state of PyTorch's global generator is kept."""
-    with torch.random.fork_rng(devices=[]), device:
+    with torch.random.fork_rng(devices=[]), building_on(device):
         return build_model(config)
 
 
@@ -233,7 +234,7 @@ def _built_on_meta(config: ModelConfig) -> SpeakerModel:
     if isinstance(config, CustomModelConfig):  # its check runs it once, which needs real tensors
         return build_network(config, torch.device("cpu"))
     try:
-        return build_network(config, torch.device("meta"))
+        return build_network(config, META)
     except (NotImplementedError, RuntimeError):  # its constructor reads or computes values
         return build_network(config, torch.device("cpu"))
 

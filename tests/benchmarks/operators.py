@@ -23,9 +23,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from models.shapes_only import META
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.random_input_step import CPU, META, RandomInputStep
+from trainable.cost.random_input_step import CPU, RandomInputStep
 from trainable.machine.engine import Engine
 from trainable.machine.hardware import describe_hardware
 

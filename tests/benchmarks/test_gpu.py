@@ -13,6 +13,7 @@ from tests.benchmarks.gpu import NO_GPU_STATUS, compare, compare_shared, run_row
 from tests.benchmarks.gpu_sharing import MPS, NoSharingServiceError, sharing_service
 from tests.benchmarks.gpu_trials import Work, samples_per_s, visible_gpu
 from tests.benchmarks.operators import student_config
+from tests.worlds.corpus import write_corpus
 
 TINY = {
     "model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "num_frames": 40,
@@ -139,6 +140,8 @@ def test_rows_are_of_both_students_and_outlive_a_failure(
     monkeypatch.setattr(gpu, "samples_per_s", rate)
     monkeypatch.setattr(gpu, "card_limits", limits)
     monkeypatch.setattr(gpu, "load_training_data", lambda *_, **__: None)
+    # Nobody reads its recordings, of which a real card needs a thousand.
+    monkeypatch.setattr(gpu, "write_corpus", lambda folder, **_: write_corpus(folder))
     lines: list[str] = []
     run_rows(tmp_path, (1, 2), 1.0, lines.append)
     assert [line for line in lines if "student" in line] == [

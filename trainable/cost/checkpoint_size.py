@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from models.shapes_only import META
 from trainable.checkpoints.folder import saved_bytes
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
+from trainable.cost.random_input_step import CPU, RandomInputStep, TeacherOrPlaceholder
 from trainable.cost.step_memory import StepMemory
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.training.column import kind_of
@@ -108,7 +109,9 @@ def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> 
     """Return a state like that of `Trainer.state` after the last epoch."""
     optimizer = step.step.optimizer
     for weight in _optimized(step):
-        moments = {"exp_avg": torch.empty_like(weight), "exp_avg_sq": torch.empty_like(weight)}
+        # For `empty_like` on the meta device PyTorch imports SymPy.
+        one, other = torch.empty((2, *weight.shape), dtype=weight.dtype, device=weight.device)
+        moments = {"exp_avg": one, "exp_avg_sq": other}
         optimizer.state[weight] = {"step": torch.zeros(()), **moments}
     epochs = range(config.training.max_epochs)
     num_speakers = step.objective.classifier.weight.shape[0]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models import build_model
 from models.custom_config import CustomModelConfig
+from models.shapes_only import META, building_on
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.macs import with_parallel_lstms
 from trainable.cost.placeholder_teacher import PlaceholderTeacher
@@ -22,7 +23,6 @@ from trainable.teachers.network import Teacher
 from trainable.training.step import Batch, TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES
 
-META = torch.device("meta")
 CPU = torch.device("cpu")
 
 TeacherOrPlaceholder = Teacher | PlaceholderTeacher
@@ -55,7 +55,7 @@ class RandomInputStep:
         forked = [device] if device.type == "cuda" else []
         # Building a user's model runs it once as a check, which does not work on the meta device.
         builds_on = CPU if isinstance(config.model, CustomModelConfig) else device
-        with torch.random.fork_rng(devices=forked), device:
+        with torch.random.fork_rng(devices=forked), building_on(device):
             with builds_on:
                 student = build_model(config.model).to(device)
             if teacher is not None:
@@ -104,8 +104,9 @@ class RandomInputStep:
     def _crops(self, batch_size: int, num_frames: int | None = None) -> Tensor:
         num_frames = num_frames or self._config.training.crop_frames
         shape = (batch_size, num_frames, self._config.model.num_mels)
-        # The meta device has no generator, and computes no numbers.
-        generator = None if self._device == META else torch.Generator(self._device).manual_seed(0)
+        if self._device == META:
+            return torch.empty(shape, device=META)
+        generator = torch.Generator(self._device).manual_seed(0)
         return torch.randn(shape, device=self._device, generator=generator)
 
 

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from models.shapes_only import META
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.placeholder_teacher import placeholder_teacher
-from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
+from trainable.cost.random_input_step import CPU, RandomInputStep, TeacherOrPlaceholder
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import (
     DEFAULT_ENGINE,

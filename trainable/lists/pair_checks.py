@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from trainable.lists.listed_files import ListedFiles
 from trainable.lists.pair_index import PairIndex
@@ -203,10 +202,13 @@ def _shown_eer_pct(eer_pct: float, share: float) -> float:
 
     For scores that are normally distributed with one variance.
     """
-    distance = -2 * float(norm.ppf(eer_pct / 100))
+    # Slow to import, in every process of a trial, and few lists need it.
+    from scipy.optimize import brentq
+
+    distance = -2 * float(ndtri(eer_pct / 100))
 
     def difference(threshold: float) -> float:
-        return float(norm.sf(threshold) - max(1 - share, 1e-9) * norm.cdf(threshold - distance))
+        return float(ndtr(-threshold) - max(1 - share, 1e-9) * ndtr(threshold - distance))
 
     # Below -9 and above the distance plus 9, one of the rates is 0.
-    return 100 * float(norm.sf(brentq(difference, -9, distance + 9)))
+    return 100 * float(ndtr(-brentq(difference, -9, distance + 9)))

@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from spaces.files.complaints import short_repr
 from spaces.files.errors import ConfigError, CorpusError
@@ -279,6 +277,10 @@ def _parts_of(path: str) -> list[str]:
 
 def _connected(index: PairIndex) -> tuple[str, ...]:
     """Return for each utterance the first path that target pairs connect it with."""
+    # Slow to import, in every process of a trial, and few lists need them.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     is_target, size = index.is_target, len(index.paths)
     ones = np.ones(int(is_target.sum()), np.int8)
     edges = coo_array((ones, (index.a[is_target], index.b[is_target])), shape=(size, size))

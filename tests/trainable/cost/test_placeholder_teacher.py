@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from models import MLPMixerConfig, build_model
+from models.shapes_only import META
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.placeholder_teacher import placeholder_teacher
-from trainable.cost.random_input_step import META
 from trainable.cost.step_memory import live_peaks
 from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import Crops, SpeakerCentres

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from models import LSTMAutoencoderConfig, build_model, count_parameters
+from models.shapes_only import META
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
 from trainable.cost import random_input_step
-from trainable.cost.random_input_step import CPU, META
+from trainable.cost.random_input_step import CPU
 from trainable.cost.step_memory import (
     LiveBytes,
     StepMemory,

@@ -7,7 +7,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
-from torch._inductor import config as inductor
 
 from spaces.files.errors import ConfigError, TrainingError
 from trainable.machine.engine import (
@@ -143,6 +142,8 @@ def test_the_compiler_starts_no_more_workers_than_the_trial_has_threads(
     if variable:
         monkeypatch.setenv(WORKERS_VARIABLE, variable)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    from torch._inductor import config as inductor  # takes seconds to import
+
     with inductor.patch(compile_threads=3):
         Engine(device=CPU, compiler="eager").compiled(nn.Linear(3, 3))
         assert inductor.compile_threads == workers
