@@ -19,7 +19,7 @@ from results.terminal.quoting import escape_markdown, inline_code, veer_command
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.loading import LoadedModel
 from trainable.checkpoints.user_models import needs_user_code
-from trainable.config.trial_config import TrainRunConfig
+from trainable.config.trial_config import TrainingConfig, TrainRunConfig
 
 # Fields of the provenance that are too long for a card; the journal has them.
 _LONG_FIELDS = frozenset({"packages", "environment"})
@@ -112,7 +112,7 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
     best, last, teacher = facts.trial.best, facts.trial.last, facts.view.teacher
     found: dict[str, object] = {
         "state of the trial": facts.trial.state,
-        "weights": _weights(facts.loaded.config.training.ema_epochs),
+        "weights": _weights(facts.loaded.config.training),
     }
     if best is not None and last is not None:
         found["VEER"] = (
@@ -139,10 +139,15 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
     return found
 
 
-def _weights(ema_epochs: float) -> str:
-    if not ema_epochs:
+def _weights(training: TrainingConfig) -> str:
+    if training.average_last:
+        return f"the average of the ends of the last {training.average_last} epochs so far"
+    if not training.ema_epochs:
         return "as they were after an epoch"
-    return f"an average over the steps of training, with a time constant of {ema_epochs:g} epochs"
+    return (
+        "an average over the steps of training, with a time constant of "
+        f"{training.ema_epochs:g} epochs"
+    )
 
 
 def _data(facts: CardFacts) -> dict[str, object]:

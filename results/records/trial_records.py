@@ -129,6 +129,7 @@ class EpochEnded(EpochMetrics, _EpochFields):
         epoch: Counted from 1.
         veer_pct: VEER, percent; None where it was not finite, and without evaluation.
         is_unevaluated: True where the search did not evaluate the epoch, to save time; else None.
+        is_last_phase: True for an epoch of the training's last phase; else None.
         num_params: Parameters of the student's network.
     """
 
@@ -141,6 +142,13 @@ class EpochEnded(EpochMetrics, _EpochFields):
         Column(
             heading="not\nevaluated", spare=15, after="dprime",
             meaning="True where the search saved the time of evaluating the epoch; else null.",
+        ),
+    ] = None
+    is_last_phase: Annotated[
+        MayLack[Annotated[bool, Rule("true or false")]],
+        Column(
+            heading="last\nphase", spare=16, after="is_unevaluated",
+            meaning="True in the last phase of a training, with a large margin; else null.",
         ),
     ] = None
     num_params: Annotated[

@@ -37,7 +37,9 @@ from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 
 # Columns of the epochs table that are the step, the time, or the same in every epoch.
-NOT_SCALARS = frozenset({"trial", "epoch", "num_params", "time", "is_unevaluated"})
+NOT_SCALARS = frozenset(
+    {"trial", "epoch", "num_params", "time", "is_unevaluated", "is_last_phase"}
+)
 SCALARS = tuple(column.name for column in EPOCH_COLUMNS if column.name not in NOT_SCALARS)
 _BEST, _MEDIAN, _PARAMETERS, _SPEED = (
     f"trial/{name}" for name in ("best_veer_pct", "median_veer_pct", "num_params", "speed_ratio")

@@ -183,7 +183,7 @@ def run_and_show(
     console.print(
         f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
         f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs"
-        f"{', averaged weights are evaluated' if trial.training.ema_epochs else ''}",
+        f"{', averaged weights are evaluated' if trial.training.is_averaged else ''}",
         soft_wrap=True,
     )
     try:

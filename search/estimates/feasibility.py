@@ -24,7 +24,7 @@ from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.latency import LatencyCache, Timer, latency_ratio, time_interleaved
 from trainable.cost.macs import count_macs
-from trainable.cost.random_input_step import TeacherOrPlaceholder
+from trainable.cost.random_input_step import TeacherOrPlaceholder, step_size_key
 from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_plugin, is_stored
 from trainable.teachers.network import Teacher, load_teacher
@@ -258,4 +258,4 @@ def _step_key(config: TrialConfig) -> tuple[object, ...]:
     """Return the settings that the memory of a step depends on, besides the architecture."""
     loss, training = config.loss.canonical(), config.training
     terms = (loss["distillation"], loss.get("stages"), config.loss.beta > 0)
-    return (training.batch_size, training.crop_frames, training.ema_epochs > 0, *terms)
+    return (*step_size_key(training), *terms)

@@ -23,7 +23,7 @@ from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value
 from spaces.limits import Limits
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.random_input_step import TeacherOrPlaceholder
+from trainable.cost.random_input_step import TeacherOrPlaceholder, step_size_key
 from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_stored
 from trainable.teachers.network import Teacher, load_teacher
@@ -88,8 +88,7 @@ class StepCosts:
         loss, training = config.loss, config.training
         key = (
             config.model_hash(),
-            training.batch_size,
-            training.crop_frames,
+            *step_size_key(training),
             loss.distill_weight > 0 and loss.distillation,
             loss.distill_weight > 0 and loss.stages,
             loss.beta > 0,

@@ -39,7 +39,8 @@ from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.engine import Engine
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.stored import load_stored_teacher
-from trainable.training.step import Batch, StepMeter, TrainingStep
+from trainable.training.batch import Batch
+from trainable.training.step import StepMeter, TrainingStep
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import Validation
 from trainable.verification.metrics import Floats

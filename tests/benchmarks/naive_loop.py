@@ -29,7 +29,8 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, TeacherFacts, TeacherOutput
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
 from trainable.teachers.network import Teacher, load_teacher
-from trainable.training.step import Batch, TrainingStep
+from trainable.training.batch import Batch
+from trainable.training.step import TrainingStep
 
 Wave = NDArray[np.float32]
 

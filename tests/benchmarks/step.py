@@ -43,7 +43,7 @@ from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
 from trainable.teachers.targets import StoredTargets
-from trainable.training.step import Batch
+from trainable.training.batch import Batch
 from trainable.training.trainer import Trainer
 
 BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512

@@ -7,183 +7,28 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from models import AnyModelConfig, MLPMixerConfig
 from models.frontend import NUM_MELS
-from spaces.effects import Needs, Neutral, effective_tree, only, unless
-from spaces.files.complaints import config_classes_in
+from spaces.effects import Needs, Neutral, effective_tree
 from spaces.files.overrides import apply_overrides
 from spaces.files.settings import Settings
 from spaces.files.yaml_file import load_model, read_yaml
 from spaces.stage_weights import normalise_weights
+from trainable.config.loss_config import LossConfig
+from trainable.config.needs import NEEDS, NEUTRAL, without_later_defaults
+from trainable.config.training_config import TrainingConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
+__all__ = ["LossConfig", "TrainRunConfig", "TrainingConfig", "TrialConfig", "read_train_config"]
+
 # 48 bits: among 100,000 configs the chance of two equal hashes is 2e-5.
 HASH_DIGITS = 12
-# Tolerance for alpha + beta <= 1: sums such as 0.7 + 0.2 + 0.1 are not exactly 1 in binary.
-ROUNDING = 1e-9
-# Parameters that only some distillation losses have.
-OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
-    "none": frozenset(),
-    "mse": frozenset({"temperature"}),
-    "cosine": frozenset(),
-    "kl": frozenset({"temperature"}),
-    "dkd": frozenset({"temperature", "target_weight", "nontarget_weight"}),
-    "rkd": frozenset({"distance_weight", "angle_weight"}),
-    "infonce": frozenset({"contrast_temperature"}),
-}
-
-
-def _needs() -> Needs:
-    """Return the conditions of settings that have an effect only together with other settings."""
-    own = sorted(frozenset[str]().union(*OWN_PARAMETERS.values()))
-    kinds = {name: [kind for kind, has in OWN_PARAMETERS.items() if name in has] for name in own}
-    without_decoder = [
-        family
-        for model in config_classes_in(AnyModelConfig)
-        if getattr(model, "has_reconstruction", None) is False
-        for family in get_args(model.model_fields["family"].annotation)
-    ]
-    return {
-        "loss.alpha": (unless("loss.distillation", "none"),),
-        "loss.distillation": (unless("loss.alpha", 0),),
-        **{f"loss.{name}": (only("loss.distillation", *kinds[name]),) for name in own},
-        "loss.stages": (unless("loss.distillation", "none"),),
-        "loss.stage_weights": (unless("loss.stages", "none"),),
-        "loss.beta": (unless("model.family", *without_decoder),),
-        # Without beta the decoder is still built and run in training, but gets no gradient.
-        "model.num_decoder_blocks": (unless("loss.beta", 0),),
-        "training.mask_bins": (unless("training.num_masks", 0),),
-        "training.mask_frames": (unless("training.num_masks", 0),),
-        "training.lr_decay_every_epochs": (unless("training.lr_decay", 1),),
-    }
-
-
-class LossConfig(Settings):
-    """The terms of the loss: (1-alpha-beta)*classification + alpha*distill + beta*reconstruct."""
-
-    margin: float = Field(0.1, ge=0, le=1, description="AAM-softmax margin, radians.")
-    scale: float = Field(30.0, gt=0, le=1000, description="AAM-softmax scale.")
-    distillation: Literal["none", "mse", "cosine", "kl", "dkd", "rkd", "infonce"] = Field(
-        "cosine",
-        description="What student and teacher are compared by: embeddings (mse, cosine), "
-        "embeddings within the batch (rkd, infonce), speaker labels (kl, dkd).",
-    )
-    alpha: float = Field(0.7, ge=0, le=1, description="Weight of the distillation term.")
-    temperature: float = Field(
-        4.0,
-        gt=0,
-        le=1000,
-        description="mse is divided by its square; kl and dkd divide the logits by it.",
-    )
-    target_weight: float = Field(
-        1.0, ge=0, le=1000, description="dkd: weight of the true speaker against all others."
-    )
-    nontarget_weight: float = Field(
-        8.0, ge=0, le=1000, description="dkd: weight of the other speakers among each other."
-    )
-    distance_weight: float = Field(
-        1.0, ge=0, le=1000, description="rkd: weight of the distances in the batch."
-    )
-    angle_weight: float = Field(
-        2.0, ge=0, le=1000, description="rkd: weight of the angles in the batch."
-    )
-    contrast_temperature: float = Field(
-        0.1, gt=0, le=1000, description="infonce: divides the cosines."
-    )
-    stages: Literal["none", "cosine"] = Field(
-        "none",
-        description="How blocks and layers are compared, pooled over time; the last stage, the "
-        "embedding, is compared by `distillation`.",
-    )
-    stage_weights: tuple[Annotated[float, Field(ge=0, le=1000)], ...] = Field(
-        (0.5, 0.5, 1.0, 1.0, 1.5, 1.5, 2.0),
-        min_length=1,
-        description="Weights of the student's stages, the embedding last; only ratios count. "
-        "Another depth takes them by linear interpolation, so two numbers are a ramp.",
-    )
-    beta: float = Field(
-        0.0, ge=0, lt=1, description="Weight of the reconstruction of the input (autoencoders)."
-    )
-
-    @property
-    def distill_weight(self) -> float:
-        """Alpha, or 0 without distillation."""
-        return 0.0 if self.distillation == "none" else self.alpha
-
-    @property
-    def classification_weight(self) -> float:
-        """1 minus the weights of distillation and reconstruction."""
-        # Rounding can give a tiny negative number.
-        return max(0.0, 1.0 - self.distill_weight - self.beta)
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
-        if self.distill_weight + self.beta > 1 + ROUNDING:
-            raise ValueError(
-                f"alpha + beta must be at most 1, got alpha={self.alpha}, beta={self.beta}"
-            )
-        if not any(self.stage_weights):
-            raise ValueError(f"stage_weights must not all be 0, got {list(self.stage_weights)}")
-        return self
-
-    def canonical(self) -> dict[str, Any]:
-        """Return the loss as plain data, without settings that have no effect.
-
-        See `TrialConfig.canonical`. Distillation of weight 0 becomes `none`; stage weights are
-        divided by their sum.
-        """
-        data = {"loss": self.model_dump(mode="json")}
-        data["loss"]["stage_weights"] = normalise_weights(self.stage_weights)
-        loss: dict[str, Any] = effective_tree(data, TrialConfig.needs, TrialConfig.neutral)["loss"]
-        return loss
-
-
-class TrainingConfig(Settings):
-    """How a model is trained; the defaults are those of the notes."""
-
-    max_epochs: int = Field(100, ge=1, le=100_000, description="Epochs to train.")
-    batch_size: int = Field(64, ge=2, le=65_536, description="Utterances per step.")
-    lr: float = Field(1e-3, gt=0, le=10, description="Adam's learning rate at the start.")
-    lr_decay: float = Field(
-        0.95, gt=0, le=1, description="Factor on the learning rate every lr_decay_every_epochs."
-    )
-    lr_decay_every_epochs: int = Field(5, ge=1, description="Epochs between two decays.")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty.")
-    max_grad_norm: float = Field(
-        5.0, gt=0, description="A gradient with a larger norm is scaled down to this norm."
-    )
-    ema_epochs: float = Field(
-        0.0,
-        ge=0,
-        le=1000,
-        description="Time constant, in epochs, of the average of the weights that is evaluated "
-        "and kept; 0 for the weights as they are.",
-    )
-    crop_frames: int = Field(200, ge=8, le=4000, description="Frames of a crop, 10 ms each.")
-    num_masks: int = Field(
-        0, ge=0, le=10, description="SpecAugment masks along each axis, on the trained model only."
-    )
-    mask_bins: int = Field(10, ge=0, le=256, description="Widest frequency mask, mel bins.")
-    mask_frames: int = Field(20, ge=0, le=4000, description="Longest time mask, frames.")
-    eval_crops: int = Field(
-        2, ge=1, le=100, description="Crops per utterance for the VEER after each epoch."
-    )
-    eval_frames: int = Field(
-        300, ge=1, le=10_000, description="Crop length of the final evaluation, frames of 10 ms."
-    )
-    full_eval_every_epochs: int = Field(
-        10,
-        ge=1,
-        description="Epochs between two evaluations by voxceleb_trainer's protocol (veer train).",
-    )
-
-
 class TrialConfig(Settings):
     """One trial: the model, its loss, its training, its seed.
 
@@ -194,8 +39,8 @@ class TrialConfig(Settings):
             effect are left out.
     """
 
-    needs: ClassVar[Needs] = _needs()
-    neutral: ClassVar[Neutral] = {"loss.distillation": "none"}
+    needs: ClassVar[Needs] = NEEDS
+    neutral: ClassVar[Neutral] = NEUTRAL
 
     model: AnyModelConfig = Field(default_factory=MLPMixerConfig)
     loss: LossConfig = Field(default_factory=LossConfig)
@@ -219,7 +64,25 @@ class TrialConfig(Settings):
                 f"loss.beta needs a model with a reconstruction branch, got "
                 f"beta={self.loss.beta} with family {self.model.family}"
             )
+        self._check_last_phase()
         return self
+
+    def _check_last_phase(self) -> None:
+        training = self.training
+        if not training.last_phase_epochs:
+            return
+        if self.model.fixed_frames not in (None, training.last_crop_frames):
+            raise ValueError(
+                f"training.last_phase_crop_frames must be {self.model.fixed_frames} or 0, since "
+                f"a model of the family {self.model.family} takes crops of one length, got "
+                f"{training.last_phase_crop_frames}; leave it out, or take a family for crops of "
+                "any length"
+            )
+        if not self.loss.classification_weight:
+            raise ValueError(
+                "training.last_phase_epochs needs a loss with classification before that phase, "
+                f"which trains the classifier alone, got alpha={self.loss.alpha}"
+            )
 
     def canonical(self) -> dict[str, Any]:
         """Return the config as plain data, without the parameters that have no effect in it.
@@ -229,10 +92,8 @@ class TrialConfig(Settings):
         data = self.model_dump(mode="json")
         # Only ratios count, so weights with equal ratios must have equal hashes.
         data["loss"]["stage_weights"] = normalise_weights(self.loss.stage_weights)
-        if not self.training.ema_epochs:
-            # So that the configs of runs before there was an average keep their hashes.
-            del data["training"]["ema_epochs"]
-        return effective_tree(data, self.needs, self.neutral)
+        tree = effective_tree(data, self.needs, self.neutral)
+        return without_later_defaults(tree, {"loss": LossConfig, "training": TrainingConfig})
 
     def config_hash(self) -> str:
         """Return the hash of the canonical form, 12 hexadecimal digits."""

@@ -17,8 +17,10 @@ from trainable.config.trial_config import TrialConfig
 from trainable.cost.random_input_step import CPU, RandomInputStep, TeacherOrPlaceholder
 from trainable.cost.step_memory import StepMemory
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
+from trainable.training.checkpoint_average import EARLIER
 from trainable.training.column import kind_of
 from trainable.training.epoch_report import EpochMetrics, EpochReport
+from trainable.training.optimizers import moments_of
 
 # More characters than the speaker names of most corpora have.
 NAME_CHARS = 16
@@ -48,8 +50,11 @@ def weights_memory(
     """
     del device
     step = _built(config, teacher, num_speakers)
+    besides = _weights_besides(step, config)[EARLIER]
     kept = sum(tensor.nbytes for tensor in step.step.all_tensors())
-    moments = sum(2 * weight.nbytes for weight in _optimized(step))
+    kept += sum(tensor.nbytes for weights in besides for tensor in weights.values())
+    num_moments = len(moments_of(config.training))
+    moments = sum(num_moments * weight.nbytes for weight in _optimized(step))
     return StepMemory(kept + moments, True)
 
 
@@ -64,7 +69,7 @@ def checkpoint_memory(
     """Return the bytes of the checkpoint file after a trial's last epoch.
 
     Exact except for the file's directory, and for weights that get no gradient (a branch with
-    weight 0): Adam has no moments for them, but they are counted with moments.
+    weight 0): the optimizer has no moments for them, but they are counted with moments.
 
     Args:
         config: The trial.
@@ -109,10 +114,13 @@ def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> 
     """Return a state like that of `Trainer.state` after the last epoch."""
     optimizer = step.step.optimizer
     for weight in _optimized(step):
+        names = moments_of(config.training)
         # For `empty_like` on the meta device PyTorch imports SymPy.
-        one, other = torch.empty((2, *weight.shape), dtype=weight.dtype, device=weight.device)
-        moments = {"exp_avg": one, "exp_avg_sq": other}
-        optimizer.state[weight] = {"step": torch.zeros(()), **moments}
+        moments = torch.empty(
+            (len(names), *weight.shape), dtype=weight.dtype, device=weight.device
+        )
+        by_name = dict(zip(names, moments, strict=True))
+        optimizer.state[weight] = {"step": torch.zeros(()), **by_name}
     epochs = range(config.training.max_epochs)
     num_speakers = step.objective.classifier.weight.shape[0]
     return {
@@ -123,11 +131,26 @@ def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> 
         "veer": {
             "config": config.model_dump(mode="json"),
             "engine": engine.model_dump(mode="json"),
-            "step": {"trained_weights": step.step.trained_weights()},
+            "step": _weights_besides(step, config),
             "speakers": [f"{number:0{NAME_CHARS}d}" for number in range(num_speakers)],
             "history": [longest_report(epoch).as_dict() for epoch in epochs],
         },
     }
+
+
+def _weights_besides(step: RandomInputStep, config: TrialConfig) -> dict[str, Any]:
+    """Return the weights that a checkpoint has besides those that are evaluated."""
+    trained, training = step.step.trained_weights(), config.training
+    # An average of epochs keeps the weights of each, the last ones being the trained ones.
+    num_earlier = max(0, min(training.average_last, training.max_epochs) - 1)
+    earlier = [
+        {
+            name: torch.empty(each.shape, dtype=each.dtype, device=each.device)
+            for name, each in trained.items()
+        }
+        for _ in range(num_earlier)
+    ]
+    return {"trained_weights": trained, EARLIER: earlier}
 
 
 def longest_report(epoch: int) -> EpochReport:

@@ -12,7 +12,7 @@ from torch import Tensor
 from models import build_model
 from models.custom_config import CustomModelConfig
 from models.shapes_only import META, building_on
-from trainable.config.trial_config import TrialConfig
+from trainable.config.trial_config import TrainingConfig, TrialConfig
 from trainable.cost.macs import with_parallel_lstms
 from trainable.cost.placeholder_teacher import PlaceholderTeacher
 from trainable.loss.distillation import LABEL_LEVEL
@@ -20,7 +20,9 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine
 from trainable.teachers.network import Teacher
-from trainable.training.step import Batch, TrainingStep
+from trainable.training.batch import Batch
+from trainable.training.optimizers import moments_of
+from trainable.training.step import TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES
 
 CPU = torch.device("cpu")
@@ -31,7 +33,7 @@ TeacherOrPlaceholder = Teacher | PlaceholderTeacher
 class RandomInputStep:
     """A trial's training step on random crops.
 
-    The first step allocates gradients and Adam's moments; later steps are typical of a training.
+    The first step allocates gradients and the optimizer's moments; later steps are typical.
 
     Attributes:
         student: The network.
@@ -102,12 +104,23 @@ class RandomInputStep:
             network.embed(self._crops(num_crops, network.num_frames or USUAL_FRAMES))
 
     def _crops(self, batch_size: int, num_frames: int | None = None) -> Tensor:
-        num_frames = num_frames or self._config.training.crop_frames
+        num_frames = num_frames or self._config.training.longest_crop_frames
         shape = (batch_size, num_frames, self._config.model.num_mels)
         if self._device == META:
             return torch.empty(shape, device=META)
         generator = torch.Generator(self._device).manual_seed(0)
         return torch.randn(shape, device=self._device, generator=generator)
+
+
+def step_size_key(training: TrainingConfig) -> tuple[object, ...]:
+    """Return the settings of a training that the memory of its steps depends on."""
+    return (
+        training.batch_size,
+        training.accumulate_steps,
+        training.longest_crop_frames,
+        moments_of(training),
+        training.is_averaged,
+    )
 
 
 def _speakers(

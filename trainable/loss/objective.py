@@ -52,6 +52,8 @@ class Objective(nn.Module):
     Attributes:
         classifier: The student's speaker centres.
         projections: From student stages to teacher stages; empty without multi-stage distillation.
+        margin: Margin of the classification, radians.
+        is_last_phase: Whether only the classification is computed any more.
 
     Raises:
         TrainingError: The loss needs a teacher, or the teacher does not fit.
@@ -70,6 +72,8 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
         self._ranks = ranks
+        self.margin: float | Tensor = config.margin
+        self.is_last_phase = False
         # A teacher is no nn.Module, so its weights are neither trained nor saved with the loss.
         self.teacher = _usable_teacher(config, teacher)
         if self.teacher is not None:
@@ -124,7 +128,7 @@ class Objective(nn.Module):
             output.embedding_BD,
             self.classifier.weight,
             speaker_B,
-            margin=config.margin,
+            margin=self.margin,
             scale=config.scale,
         )
         terms = {
@@ -147,6 +151,26 @@ class Objective(nn.Module):
             terms["reconstruction"] = rebuilt
             total = total + config.beta * rebuilt
         return terms | {"total": total}
+
+    def set_margin(self, margin: float) -> None:
+        """Set the margin of the classification, radians."""
+        if isinstance(self.margin, Tensor):
+            self.margin.fill_(margin)
+        else:
+            self.margin = margin
+
+    def begin_last_phase(self, margin: float) -> None:
+        """Compute only the classification from here on, with this margin in radians."""
+        terms = {"distillation": "none", "stages": "none", "beta": 0.0}
+        self.config = self.config.model_copy(update=terms)
+        self.teacher, self.teacher_centres, self.stage_weights = None, None, ()
+        self.is_last_phase = True
+        self.set_margin(margin)
+
+    def keep_margin_on(self, device: torch.device) -> None:
+        """Keep a margin that will change on a device, where steps that are replayed read it."""
+        if self.config.margin_warmup_epochs:
+            self.margin = torch.tensor(self.margin, device=device)
 
     def with_teacher_output(self, crops: Crops) -> Crops:
         """Return the crops with the teacher's output if the teacher only looks it up.

@@ -19,7 +19,12 @@ def cosine_logits(embedding_BD: Tensor, weight_KD: Tensor, scale: float) -> Tens
 
 
 def aam_softmax_logits(
-    embedding_BD: Tensor, weight_KD: Tensor, speaker_B: Tensor, *, margin: float, scale: float
+    embedding_BD: Tensor,
+    weight_KD: Tensor,
+    speaker_B: Tensor,
+    *,
+    margin: float | Tensor,
+    scale: float,
 ) -> tuple[Tensor, Tensor]:
     """Return the logits of additive-angular-margin softmax, with and without the margin.
 
@@ -32,7 +37,7 @@ def aam_softmax_logits(
         embedding_BD: Student embeddings, any length.
         weight_KD: One centre per speaker, any length.
         speaker_B: True speakers, 0 to K-1.
-        margin: Radians.
+        margin: Radians; one number.
         scale: Factor on the cosines.
 
     Returns:
@@ -41,11 +46,20 @@ def aam_softmax_logits(
     cosine_BK = cosine_logits(embedding_BD, weight_KD, 1.0)
     target_B1 = cosine_BK.gather(1, speaker_B[:, None])
     sine_B1 = (1.0 - target_B1.square()).clamp(min=COSINE_LIMIT).sqrt()
-    shifted_B1 = target_B1 * math.cos(margin) - sine_B1 * math.sin(margin)
-    beyond_B1 = target_B1 - margin * math.sin(margin)
-    with_margin_B1 = torch.where(target_B1 > math.cos(math.pi - margin), shifted_B1, beyond_B1)
+    cos, sin = _cos_and_sin(margin)
+    shifted_B1 = target_B1 * cos - sine_B1 * sin
+    beyond_B1 = target_B1 - margin * sin
+    # cos(pi - margin) = -cos(margin), but only the former is the limit to the last bit.
+    limit = (math.pi - margin).cos() if isinstance(margin, Tensor) else math.cos(math.pi - margin)
+    with_margin_B1 = torch.where(target_B1 > limit, shifted_B1, beyond_B1)
     with_margin_BK = cosine_BK.scatter(1, speaker_B[:, None], with_margin_B1)
     return scale * with_margin_BK, scale * cosine_BK
+
+
+def _cos_and_sin(margin: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
+    if isinstance(margin, Tensor):
+        return margin.cos(), margin.sin()
+    return math.cos(margin), math.sin(margin)
 
 
 def reconstruction_loss(reconstruction_BTF: Tensor, norm_BTF: Tensor) -> Tensor:

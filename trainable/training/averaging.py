@@ -1,9 +1,10 @@
-"""The exponential average of the weights over the steps of a training."""
+"""The exponential average of the weights over the steps of a training, and what averages share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,48 @@ from torch.optim.swa_utils import AveragedModel
 
 from spaces.files.errors import TrainingError
 from trainable.machine.memory_share import is_out_of_memory
+
+
+class Average(Protocol):
+    """Averages of modules that are being trained."""
+
+    @property
+    def averaged(self) -> tuple[Any, ...]:
+        """The averages, modules of the given classes in the given order."""
+
+    def update(self) -> None:
+        """Take the weights after a step."""
+
+    def end_epoch(self) -> None:
+        """Take the weights after an epoch."""
+
+    def restart(self) -> None:
+        """Begin again; the modules were given the weights of the averages."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a restored average needs besides averages and modules."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Load the state of a step, which has that of `state`; all modules were loaded."""
+
+
+@contextmanager
+def copying(setting: str) -> Iterator[None]:
+    """Name the setting whose average needs a copy of a module, if it cannot be copied.
+
+    Raises:
+        TrainingError: A module cannot be copied.
+    """
+    try:
+        yield
+    # Copying runs code of the module's own, which may raise anything.
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"training.{setting} > 0 needs a model that copy.deepcopy can copy, got "
+            f"{type(error).__name__}: {error}; set training.{setting} to 0"
+        ) from error
 
 
 class WeightAverage:
@@ -35,16 +78,8 @@ class WeightAverage:
         self.num_updates = 0
         self._decay = decay
         self._trained = nn.ModuleList(modules)
-        try:
+        with copying("ema_epochs"):
             self._average = AveragedModel(self._trained, use_buffers=True)
-        # Copying runs code of the module's own, which may raise anything.
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            raise TrainingError(
-                "training.ema_epochs > 0 needs a model that copy.deepcopy can copy, got "
-                f"{type(error).__name__}: {error}; set training.ema_epochs to 0"
-            ) from error
 
     @property
     def averaged(self) -> tuple[Any, ...]:
@@ -58,10 +93,20 @@ class WeightAverage:
         self._average.update_parameters(self._trained)
         self.num_updates += 1
 
-    def resume(self, num_updates: int) -> None:
+    def end_epoch(self) -> None:
+        """Do nothing: every step was averaged."""
+
+    def restart(self) -> None:
+        """Do nothing: modules that have the averages' weights leave those as they are."""
+
+    def state(self) -> dict[str, Any]:
+        """Return an empty state: the number of steps is the step's own."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Continue after this number of steps; the averaged modules were loaded."""
-        self.num_updates = num_updates
-        self._average.n_averaged.fill_(num_updates)
+        self.num_updates = state["num_steps"]
+        self._average.n_averaged.fill_(self.num_updates)
 
 
 def decay_of(ema_epochs: float, steps_per_epoch: int) -> float:

@@ -18,8 +18,8 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.prefetch import to_device
 from trainable.machine.ranks import Ranks
+from trainable.training.batch import Batch
 from trainable.training.epoch_crops import draw_epoch_crops
-from trainable.training.step import Batch
 
 
 class CropReader:
@@ -70,7 +70,13 @@ class Batches:
             rng: Source of order, crops and masks; no other thread may use it meanwhile.
         """
         batch_size, crops = self._config.batch_size, self._crops
-        drawn = draw_epoch_crops(self._data, self._objective.teacher, crops.crop_frames, rng)
+        drawn = draw_epoch_crops(
+            self._data,
+            self._objective.teacher,
+            crops.crop_frames,
+            rng,
+            with_copies=not self._objective.is_last_phase,
+        )
         for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
             part = self._ranks.part(first, batch_size)
             read = crops.read(drawn.row[part], drawn.start[part])
@@ -81,7 +87,7 @@ class Batches:
 
     def _masked(self, feat_BTF: Tensor, rng: np.random.Generator) -> Tensor:
         config = self._config
-        if not config.num_masks:
+        if not config.num_masks or self._objective.is_last_phase:
             return feat_BTF
         return spec_augment(
             feat_BTF,

@@ -24,7 +24,12 @@ class EpochCrops(NamedTuple):
 
 
 def draw_epoch_crops(
-    data: TrainingData, teacher: AnyTeacher | None, crop_frames: int, rng: np.random.Generator
+    data: TrainingData,
+    teacher: AnyTeacher | None,
+    crop_frames: int,
+    rng: np.random.Generator,
+    *,
+    with_copies: bool = True,
 ) -> EpochCrops:
     """Draw one crop of every training utterance, or of an augmented copy of it, in random order.
 
@@ -34,9 +39,10 @@ def draw_epoch_crops(
         crop_frames: Frames of a crop.
         rng: Source of order, copies and starts. Results of a seed depend on the order of the
             draws below, so that order must not change.
+        with_copies: Whether copies of the utterances are drawn too.
     """
     order = rng.permutation(len(data.train_row))
-    row = data.drawn_rows(rng)
+    row = data.drawn_rows(rng) if with_copies else data.train_row
     latest = latest_starts(data.features.length[row], crop_frames)
     if teacher is None:
         start = random_starts(rng, latest)

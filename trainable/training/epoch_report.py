@@ -173,6 +173,7 @@ class EpochReport(EpochMetrics):
     Attributes:
         epoch: Counted from 1.
         veer_pct: Interpolated EER on the validation list, percent; None without evaluation.
+        is_last_phase: True for an epoch of the last phase; else None.
         is_unevaluated: True for an epoch that was not evaluated, to save time; else None.
     """
 
@@ -181,6 +182,7 @@ class EpochReport(EpochMetrics):
     epoch: int
     veer_pct: float | None
     is_unevaluated: bool | None = None
+    is_last_phase: bool | None = None
     loss_total: float
     train_accuracy_pct: float
     lr: float

@@ -4,14 +4,11 @@ Adds to the training loop the files that voxceleb_trainer users know: checkpoint
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
 from spaces.files.digest import file_sha256
@@ -27,7 +24,9 @@ from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import Ranks, current_ranks
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
-from trainable.training.epoch_report import METRICS, EpochReport
+from trainable.training.epoch_log import epoch_log
+from trainable.training.epoch_report import EpochReport
+from trainable.training.last_phase import why_ended
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.score_log import ScoreLog
 from trainable.training.start import start_from
@@ -35,11 +34,6 @@ from trainable.training.thread_choice import ThreadChoice
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, score_pairs
 from trainable.verification.final import read_final_result, write_final_result
-
-TENSORBOARD_FIELDS = (
-    "veer_pct",
-    *(name for name, column in METRICS.items() if column.in_train_log),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +47,7 @@ class TrainResult:
         final: Metrics of the best epoch on the validation list, under both protocols.
         resumed_from: Epochs that an earlier start had already trained.
         num_params: Trainable parameters of the network.
+        why_ended: Why a phase of it ended early; None if none did.
     """
 
     best: EpochReport
@@ -61,6 +56,7 @@ class TrainResult:
     final: EvaluationResult
     resumed_from: int
     num_params: int
+    why_ended: str | None = None
 
 
 class Watcher(Protocol):
@@ -148,7 +144,9 @@ def run_training(
     """Train to the last epoch, continuing where the folder already holds a checkpoint.
 
     Several processes train together if `torch.distributed` is initialised: all call this with the
-    same arguments and the same folder, in which the first one writes.
+    same arguments and the same folder, in which the first one writes. Where no epoch was better
+    for `patience_epochs`, the training ends, or its last phase begins; `result/phases.txt` has the
+    line on it.
 
     Metrics by voxceleb_trainer's protocol go to `result/scores.txt` every
     `full_eval_every_epochs` epochs and after the last one. The best epoch's metrics by both
@@ -171,6 +169,7 @@ def run_training(
         progress = None if watcher is None else watcher.teacher
         teacher = open_run_teacher(config, data, device, progress)
     trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
+    trainer.patience_epochs = config.trial.training.patience_epochs
     checkpoints = CheckpointFolder(out)
     with ranks.first_before_others():
         messages = checkpoints.restore(trainer)
@@ -184,13 +183,13 @@ def run_training(
     evaluations = _FullEvaluations(config, out, device, watcher)
     if ranks.is_first:
         write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
-    if threads and trainer.epoch < config.trial.training.max_epochs:
+    if threads and trainer.epoch < trainer.last_epoch:
         threads.begin(trainer)
         evaluations.scores.threads(threads.number, trainer.epoch + 1)
     # A run that was stopped between saving an epoch and evaluating it.
     evaluations.evaluate_if_due(trainer)
-    with _epoch_log(evaluations.scores, out, resumed_from, ranks) as log_epoch:
-        while trainer.epoch < config.trial.training.max_epochs:
+    with epoch_log(evaluations.scores, out, resumed_from, ranks) as log_epoch:
+        while trainer.epoch < trainer.last_epoch:
             report = run_saved_epoch(trainer, out)
             log_epoch(report)
             if watcher:
@@ -201,6 +200,8 @@ def run_training(
             evaluations.evaluate_if_due(trainer)
     # Ties go to the earlier epoch, as in `CheckpointFolder`, which keeps only that file.
     best = min(trainer.history, key=lambda report: report.rank_key)
+    why_early = why_ended(config.trial.training, trainer.history, trainer.patience_epochs)
+    _log_phases(why_early, evaluations.scores, watcher, ranks)
     if watcher and (why := why_trained_inverted(trainer, trainer.epoch)):
         watcher.print_line(f"warning: {why}")
     final = evaluations.write_final_result(best.epoch)
@@ -211,7 +212,17 @@ def run_training(
         final=final,
         resumed_from=resumed_from,
         num_params=trainer.num_params,
+        why_ended=why_early,
     )
+
+
+def _log_phases(
+    why: str | None, scores: ScoreLog, watcher: Watcher | None, ranks: Ranks
+) -> None:
+    if why is not None and ranks.is_first:
+        scores.phase(why)
+    if why is not None and watcher:
+        watcher.print_line(why)
 
 
 class _FullEvaluations:
@@ -229,8 +240,10 @@ class _FullEvaluations:
     def evaluate_if_due(self, trainer: Trainer) -> None:
         """Evaluate the model and log the metrics, if this epoch is due and not logged yet."""
         epoch = trainer.epoch
+        every = self._config.trial.training.full_eval_every_epochs
+        is_due = epoch > 0 and (epoch == trainer.last_epoch or epoch % every == 0)
         # The first process writes the log: another one could read it before or after that.
-        if self._is_due(epoch) and self._ranks.agreed(not self.scores.has_evaluation(epoch)):
+        if is_due and self._ranks.agreed(not self.scores.has_evaluation(epoch)):
             self._results[epoch] = self._evaluate(trainer.evaluated)
             if self._ranks.is_first:
                 self.scores.evaluation(epoch, self._results[epoch])
@@ -245,11 +258,6 @@ class _FullEvaluations:
             write_final_result(self._out, best_epoch, final)
         return final
 
-    def _is_due(self, epoch: int) -> bool:
-        training = self._config.trial.training
-        is_last = epoch == training.max_epochs
-        return epoch > 0 and (is_last or epoch % training.full_eval_every_epochs == 0)
-
     def _evaluate(self, model: SpeakerModel) -> EvaluationResult:
         corpus = self._config.corpus
         return score_pairs(
@@ -260,34 +268,3 @@ class _FullEvaluations:
             device=self._device,
             progress=self._progress,
         ).result
-
-
-@contextmanager
-def _epoch_log(
-    scores: ScoreLog, out: Path, resumed_from: int, ranks: Ranks
-) -> Iterator[Callable[[EpochReport], None]]:
-    """Yield a function that logs an epoch; in all but the first process it does nothing."""
-    if not ranks.is_first:
-        yield lambda _: None
-        return
-    # Events after the resumed epoch come from an earlier, stopped process: TensorBoard drops them.
-    with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
-
-        def log(report: EpochReport) -> None:
-            scores.training(report)
-            _write_scalars(writer, report)
-
-        yield log
-
-
-def _write_scalars(writer: SummaryWriter, report: EpochReport) -> None:
-    values = report.as_dict()
-    for name in TENSORBOARD_FIELDS:
-        match values[name]:
-            case None:
-                pass
-            case tuple() as stages:
-                for number, value in enumerate(stages, 1):
-                    writer.add_scalar(f"{name}/{number}", value, report.epoch)
-            case value:
-                writer.add_scalar(name, value, report.epoch)

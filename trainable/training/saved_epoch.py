@@ -43,7 +43,7 @@ def why_trained_inverted(trainer: Trainer, epoch: int) -> str | None:
     Returns:
         None before the last epoch, and if the best epoch is not significantly worse.
     """
-    if epoch < trainer.config.training.max_epochs:
+    if epoch < trainer.last_epoch:
         return None
     best = min(trainer.history, key=lambda report: report.rank_key)
     if best.veer_pct is None:

@@ -10,7 +10,7 @@ from trainable.training.epoch_report import EpochReport
 from trainable.verification.evaluation import EvaluationResult
 
 # Not in the file of scores, whose lines other programs read.
-THREADS = "threads.txt"
+THREADS, PHASES = "threads.txt", "phases.txt"
 
 
 class ScoreLog:
@@ -42,6 +42,12 @@ class ScoreLog:
     def threads(self, number: int, first_epoch: int) -> None:
         """Append the number of CPU threads from an epoch on: it decides how sums are rounded."""
         self._write(f"Epoch {first_epoch}, {number} threads", self.file.with_name(THREADS))
+
+    def phase(self, text: str) -> None:
+        """Append why a phase of the training ended early, unless the file has it."""
+        path = self.file.with_name(PHASES)
+        if not (path.exists() and text in path.read_text()):
+            self._write(text, path)
 
     def has_evaluation(self, epoch: int) -> bool:
         """Return whether the file has the metrics of an epoch."""

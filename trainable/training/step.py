@@ -1,12 +1,11 @@
 """One training step: forward, backward, clipping, update.
 
 Search trials, full retraining, the memory estimate and the benchmark all use this step.
-
-Shapes: B batch, T frames, F mel bins.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,27 +20,13 @@ from trainable.checkpoints.model_file import (
 )
 from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, explain_step_error
 from trainable.machine.ranks import ALONE, Ranks
-from trainable.training.adam import EagerAdam
-from trainable.training.averaging import WeightAverage, decay_of
+from trainable.training.batch import Batch, parts_of
 from trainable.training.captured import CapturedSteps
+from trainable.training.checkpoint_average import make_average
+from trainable.training.optimizers import form_of_update, make_optimizer, num_updates
 from trainable.training.shared_loss import shared_loss
-
-
-class Batch(NamedTuple):
-    """The input of a step, on the step's device.
-
-    Attributes:
-        seen_BTF: The crops as the student sees them, maybe masked.
-        crops: The whole crops, which the teacher sees.
-        speaker_B: Classes (positions of the speakers).
-    """
-
-    seen_BTF: Tensor
-    crops: Crops
-    speaker_B: Tensor
 
 
 class StepMeter(Protocol):
@@ -63,7 +48,7 @@ class TrainingStep:
     Args:
         student: The network to train, on the engine's device.
         objective: Its loss, on the same device.
-        config: Learning rate, weight decay, clipping and averaging are taken from it.
+        config: Optimizer, clipping, accumulation and averaging are taken from it.
         engine: How to compute.
         steps_per_epoch: Steps of an epoch, which the averaging counts in.
         ranks: The processes that have a part of each batch; their gradients are averaged.
@@ -71,7 +56,7 @@ class TrainingStep:
     Attributes:
         student: As given; in training mode after a step.
         objective: As given.
-        optimizer: Adam over both.
+        optimizer: The optimizer over both.
         num_steps: Steps so far, including those that the loss scaler skipped.
     """
 
@@ -90,26 +75,21 @@ class TrainingStep:
         self.num_steps = 0
         self._engine = engine
         # Only steps run the compiled form: evaluation has other shapes, and calls the student.
-        self._loss = shared_loss(student, objective, engine.compiled(student), ranks)
-        self._parameters = [*student.parameters(), *objective.parameters()]
-        self._max_grad_norm = config.max_grad_norm
-        self._scaler = engine.scaler()
-        # One of the two forms is always chosen: PyTorch refuses both at once.
-        self.optimizer = EagerAdam(
-            self._parameters,
-            lr=config.lr,
-            weight_decay=config.weight_decay,
-            **self._form_of_adam(),
+        self._make_loss = partial(
+            shared_loss, student, objective, engine.compiled(student), ranks
         )
+        self._loss = self._make_loss()
+        self._parameters = [*student.parameters(), *objective.parameters()]
+        self._config = config
+        self._scaler = engine.scaler()
+        self.optimizer = make_optimizer(self._parameters, config, engine)
         self._captured: CapturedSteps | None = None
         if engine.captures:
+            objective.keep_margin_on(engine.device)
             self._captured = CapturedSteps(
                 self._queued, self._fixed_numbers, self._reset_after_capture, engine.device
             )
-        self._average: WeightAverage | None = None
-        if config.ema_epochs:
-            decay = decay_of(config.ema_epochs, steps_per_epoch)
-            self._average = WeightAverage([student, objective.classifier], decay)
+        self._average = make_average(config, [student, objective.classifier], steps_per_epoch)
 
     @property
     def evaluated(self) -> SpeakerModel:
@@ -169,12 +149,32 @@ class TrainingStep:
             raise
         return terms
 
+    def end_epoch(self) -> None:
+        """Take the weights into the average of epochs, if there is one; before evaluation."""
+        if self._average is not None:
+            self._average.end_epoch()
+
+    def begin_last_phase(self, *, is_new: bool) -> None:
+        """Continue with the classification alone.
+
+        Args:
+            is_new: Whether the phase begins now, so that training continues with the weights that
+                are kept; false if it was restored.
+        """
+        if is_new and self._average is not None:
+            for prefix, part in self._trained_parts().items():
+                part.load_state_dict(self._kept_parts()[prefix].state_dict())
+            self._average.restart()
+        self.objective.begin_last_phase(self._config.last_phase_margin)
+        # Anew, since other weights have gradients from here on.
+        self._loss = self._make_loss()
+        if self._captured:
+            self._captured.forget()
+
     @property
     def num_skipped(self) -> int:
         """Steps without an update, as scaled gradients were not finite; waits for the device."""
-        # The largest number: a weight without a gradient takes no part in a step.
-        taken = (int(state["step"].item()) for state in self.optimizer.state.values())
-        return self.num_steps - max(taken, default=0)
+        return self.num_steps - num_updates(self.optimizer)
 
     def state(self) -> dict[str, Any]:
         """Return what a restored run needs besides the weights that are kept.
@@ -187,19 +187,25 @@ class TrainingStep:
             "num_steps": self.num_steps,
             "num_skipped": self.num_skipped,
         }
-        return state | ({"trained_weights": self.trained_weights()} if self._average else {})
+        if self._average is None:
+            return state
+        return state | self._average.state() | {"trained_weights": self.trained_weights()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Load a state from `state`.
 
-        The implementation of Adam (fused or foreach) stays the one for this device, whatever
-        device the state was made on.
+        The implementation of the optimizer (fused or foreach) and where its learning rate is stay
+        those for this device, whatever device the state was made on.
         """
         if self._average is not None:
             for prefix, part in self._trained_parts().items():
                 part.load_state_dict(part_of(state["trained_weights"], prefix))
-            self._average.resume(state["num_steps"])
-        groups = [group | self._form_of_adam() for group in state["optimizer"]["param_groups"]]
+            self._average.load_state(state)
+        form = form_of_update(self._config, self._engine)
+        pairs = zip(
+            state["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True
+        )
+        groups = [group | form | {"lr": own["lr"]} for group, own in pairs]
         self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
         if self._engine.scales_loss and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
@@ -207,17 +213,10 @@ class TrainingStep:
             self._captured.forget()
         self.num_steps = state["num_steps"]
 
-    def _form_of_adam(self) -> dict[str, Any]:
-        """Return the form of Adam's update on the device, which does not change its results."""
-        has_fused = self._engine.has_fused_adam
-        return {
-            "fused": has_fused,
-            "foreach": not has_fused,
-            "capturable": self._engine.captures,
-        }
-
     def _fixed_numbers(self) -> tuple[float, ...]:
-        return tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+        # Tensors are read anew by every replay.
+        rates = (group["lr"] for group in self.optimizer.param_groups)
+        return tuple(rate for rate in rates if not isinstance(rate, Tensor))
 
     def _reset_after_capture(self) -> None:
         # Their memory belongs to the recording.
@@ -242,11 +241,20 @@ class TrainingStep:
     def _queued(self, batch: Batch, meter: StepMeter | None = None) -> dict[str, Tensor]:
         """Queue a step on the device; nothing here waits for it."""
         before = self._copied_statistics()
-        terms = self._losses(batch)
-        if meter:
-            meter.forward_done()
-        self._learn(terms["total"], before)
-        return {name: term.detach() for name, term in terms.items()}
+        means: dict[str, Tensor] = {}
+        for part, share in parts_of(batch, self._config.accumulate_steps):
+            terms = self._losses(part)
+            if meter:
+                meter.forward_done()
+            if not means:
+                self.optimizer.zero_grad(set_to_none=True)
+            total = terms["total"] if share == 1 else share * terms["total"]
+            self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            for name, term in terms.items():
+                mean = term.detach() if share == 1 else share * term.detach()
+                means[name] = means[name] + mean if name in means else mean
+        self._update(before)
+        return means
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         # The evaluation after an epoch leaves the student in eval mode.
@@ -263,12 +271,10 @@ class TrainingStep:
         buffers = (each for each in self.student.buffers() if each.is_floating_point())
         return [(each, each.clone()) for each in buffers]
 
-    def _learn(self, total: Tensor, before: list[tuple[Tensor, Tensor]]) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+    def _update(self, before: list[tuple[Tensor, Tensor]]) -> None:
         # max_grad_norm refers to the true gradients, so they are unscaled before clipping.
         self._scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
+        nn.utils.clip_grad_norm_(self._parameters, self._config.max_grad_norm)
         self._scaler.step(self.optimizer)
         self._scaler.update()
         # The scaler skips the update of a batch that overflowed, which batch normalisation has

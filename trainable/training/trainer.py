@@ -24,7 +24,6 @@ from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.engine import (
     DEFAULT_ENGINE,
     EngineConfig,
-    require_same_engine,
     resolve_engine,
     set_determinism,
 )
@@ -33,8 +32,11 @@ from trainable.machine.ranks import current_ranks
 from trainable.store.tasks import ProgressCallback
 from trainable.training.batches import Batches, CropReader
 from trainable.training.epoch_report import EpochReport
+from trainable.training.last_phase import main_epochs
 from trainable.training.meter import epoch_meter
+from trainable.training.resuming import require_same_run
 from trainable.training.running_means import RunningMeans
+from trainable.training.schedule import StepSchedule
 from trainable.training.step import TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.score_evaluator import ScoreEvaluator
@@ -60,9 +62,11 @@ class Trainer:
         model: The network being trained.
         objective: Its loss, with speaker centres and projections.
         step: The training step: optimizer, precision, clipping.
+        schedule: Learning rate and margin of every step.
         epoch: Finished epochs.
         history: One report per finished epoch.
         num_params: Trainable parameters of the network, read from the built model.
+        patience_epochs: Epochs without a better VEER that end the main phase; 0 unless it is set.
         eval_plan: The epochs that are evaluated; all unless it is set.
         ranks: The processes that train this model together; each has a trainer of its own.
         evaluation_progress: Called with (crops done, crops in total) while an epoch is evaluated.
@@ -111,15 +115,17 @@ class Trainer:
             )
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
+        steps = len(data.train_row) // config.training.batch_size
         self.step = TrainingStep(
             self.model,
             self.objective,
             config.training,
             self._engine,
-            steps_per_epoch=len(data.train_row) // config.training.batch_size,
+            steps_per_epoch=steps,
             ranks=self.ranks,
         )
         self._batches = Batches(data, self._crops, self.objective, config.training, self.ranks)
+        self.schedule = StepSchedule(config.training, config.loss, self.step, steps)
         self._validation = Validation(
             data,
             self._features,
@@ -131,9 +137,7 @@ class Trainer:
         self.eval_plan = EVERY_EPOCH
         self.evaluation_progress: ProgressCallback | None = None
         self.new_scores: MeasuredScores | None = None
-        self.scheduler = torch.optim.lr_scheduler.StepLR(
-            self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
-        )
+        self.patience_epochs = 0
         self.epoch = 0
         self.history: list[EpochReport] = []
 
@@ -143,7 +147,7 @@ class Trainer:
         return self.step.evaluated
 
     def run_epoch(self) -> EpochReport:
-        """Train one epoch, evaluate if it is due, step the schedule.
+        """Train one epoch, and evaluate if it is due.
 
         Returns:
             The epoch's report, also appended to `history`.
@@ -152,6 +156,7 @@ class Trainer:
             DivergedError: Loss, weights or embeddings are NaN or infinite; the epoch is not
                 counted.
         """
+        self._begin_phase()
         started = time.perf_counter()
         sums = RunningMeans(skips=self._engine.scales_loss)
         meter = epoch_meter(self.device)
@@ -159,7 +164,8 @@ class Trainer:
         rng = np.random.default_rng((self.config.seed, self.epoch))
         # From here only the prefetch thread uses `rng`: a NumPy generator is not thread-safe.
         with closing(prefetched(self._batches.epoch(rng), device=self.device)) as batches:
-            for batch in batches:
+            for number, batch in enumerate(batches):
+                self.schedule.before_step(self.epoch, number)
                 sums.add(self.step.run(batch, meter))
         means = self.ranks.means(sums.means())
         if not math.isfinite(means["total"]):
@@ -167,14 +173,16 @@ class Trainer:
         # NaN gradients of the last step change the weights, but no loss is computed after it.
         if not self._is_finite():
             raise self._diverged("a weight became NaN or infinite")
+        self.step.end_epoch()
         train_s = time.perf_counter() - started
         evaluated = self._evaluate()
         num_samples = sums.steps * self.config.training.batch_size
         report = EpochReport(
             epoch=self.epoch + 1,
+            is_last_phase=self.objective.is_last_phase or None,
             **evaluated,
             **self.objective.summary(means),
-            lr=self.step.optimizer.param_groups[0]["lr"],
+            lr=self.schedule.lr,
             num_samples=num_samples,
             samples_per_s=num_samples / train_s,
             train_s=train_s,
@@ -182,11 +190,23 @@ class Trainer:
             # Two clocks on a GPU: the steps can add up to a little more than `train_s`.
             overhead_share=max(0.0, 1.0 - meter.busy_s() / train_s),
         )
-        # After the report, which has the rate of the epoch that was trained.
-        self.scheduler.step()
         self.epoch += 1
         self.history.append(report)
         return report
+
+    @property
+    def last_epoch(self) -> int:
+        """Epochs of the whole training; fewer than planned where patience has ended it."""
+        training = self.config.training
+        main = main_epochs(training, self.history, self.patience_epochs)
+        return main + training.last_phase_epochs
+
+    def _begin_phase(self) -> None:
+        training = self.config.training
+        main = self.last_epoch - training.last_phase_epochs
+        if not self.objective.is_last_phase and main <= self.epoch < self.last_epoch:
+            self.step.begin_last_phase(is_new=self.epoch == main)
+            self._crops.crop_frames = training.last_crop_frames
 
     def _evaluate(self) -> dict[str, Any]:
         """Evaluate the epoch being finished if it is due; return the report's fields about it."""
@@ -213,7 +233,7 @@ class Trainer:
         return {
             "model_state_dict": self.step.weights(),
             "optimizer_state_dict": step.pop("optimizer"),
-            "scheduler_state_dict": self.scheduler.state_dict(),
+            "scheduler_state_dict": self.schedule.state(self.epoch),
             "epoch": self.epoch,
             "veer": {
                 "config": self.config.model_dump(mode="json"),
@@ -230,26 +250,14 @@ class Trainer:
         Raises:
             TrainingError: It belongs to another config, other speakers or another engine.
         """
-        # All checks come first, so that a refused state changes nothing here.
-        found = TrialConfig.model_validate(state["veer"]["config"])
-        if _without_max_epochs(found) != _without_max_epochs(self.config):
-            raise TrainingError(
-                f"the checkpoint holds a run of another config ({found.config_hash()}), "
-                f"not of {self.config.config_hash()}; choose another output folder"
-            )
-        if tuple(state["veer"]["speakers"]) != self.data.speakers:
-            raise TrainingError(
-                f"the checkpoint was trained on {len(state['veer']['speakers'])} other speakers, "
-                f"the train list has {len(self.data.speakers)}; choose another output folder"
-            )
-        require_same_engine(state["veer"]["engine"], self.engine)
         veer = state["veer"]
+        # All checks come first, so that a refused state changes nothing here.
+        require_same_run(veer, self.config, self.data.speakers, self.engine)
         self.step.load_weights(state["model_state_dict"])
         self.step.load_state(veer["step"] | {"optimizer": state["optimizer_state_dict"]})
-        self.scheduler.load_state_dict(state["scheduler_state_dict"])
         # Scores of an earlier process are in the run's folder already.
         self.epoch, self.new_scores = state["epoch"], None
-        self.history = [EpochReport(**report) for report in state["veer"]["history"]]
+        self.history = [EpochReport(**report) for report in veer["history"]]
 
     def _diverged(self, what: str) -> DivergedError:
         lr = self.config.training.lr
@@ -264,9 +272,3 @@ class Trainer:
         tensors = [each for each in self.step.all_tensors() if each.is_floating_point()]
         return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
-
-def _without_max_epochs(config: TrialConfig) -> dict[str, Any]:
-    """Return the canonical config without the number of epochs, which may grow on resuming."""
-    data = config.canonical()
-    del data["training"]["max_epochs"]
-    return data

@@ -37,7 +37,7 @@ from tests.results.terminal.test_cells import text_of
 from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 from trainable.cost.checkpoint_size import longest_report
-from trainable.training.full import TENSORBOARD_FIELDS
+from trainable.training.epoch_log import TENSORBOARD_FIELDS
 
 path = Path(sys.argv[1]) / "journal.jsonl"
 with Journal(path) as journal:

@@ -10,6 +10,7 @@ from models import build_model, count_parameters
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces
+from trainable.config.needs import OWN_PARAMETERS
 from trainable.config.reading import (
     PRESETS_FOLDER,
     STUDENTS,
@@ -19,7 +20,7 @@ from trainable.config.reading import (
     read_trial_config,
     summary_of,
 )
-from trainable.config.trial_config import OWN_PARAMETERS, TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 # Of the notes: family, hidden_dim, num_blocks, expansion_factor; and the parameters counted.
 DEFAULT = ("mlp_mixer", 192, 6, 3, 2_667_392)

@@ -1,15 +1,16 @@
 """Trial configs: what is refused, what counts as the same."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_model, read_yaml, write_yaml
+from trainable.config.needs import ADDED_LATER, OWN_PARAMETERS
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import (
-    OWN_PARAMETERS,
     LossConfig,
     TrainRunConfig,
     TrialConfig,
@@ -92,6 +93,72 @@ def test_a_setting_that_is_off_leaves_the_hashes_of_earlier_versions(
     assert TrialConfig.model_validate(averaged.canonical()) == averaged
 
 
+# A value other than the default of each later setting, and what it needs to have an effect.
+SGD, RAMP = {"training.optimizer": "sgd"}, {"loss.margin_warmup_epochs": 2.5}
+PHASE = {"training.last_phase_epochs": 3}
+LATER = {
+    "loss.margin_warmup_epochs": (2.5, {}),
+    "loss.margin_initial": (0.05, RAMP),
+    "loss.margin_rises_after": (4.0, RAMP),
+    "loss.margin_rise": ("linear", RAMP),
+    "training.accumulate_steps": (4, {}),
+    "training.average_last": (10, {}),
+    "training.ema_epochs": (1.5, {}),
+    "training.optimizer": ("adamw", {}),
+    "training.momentum": (0.8, SGD),
+    "training.nesterov": (True, SGD),
+    "training.schedule": ("cosine", {}),
+    "training.warmup_epochs": (0.5, {}),
+    "training.final_lr_ratio": (0.1, {"training.schedule": "exponential"}),
+    "training.patience_epochs": (7, {}),
+    "training.last_phase_epochs": (3, {}),
+    "training.last_phase_crop_frames": (600, PHASE),
+    "training.last_phase_margin": (0.4, PHASE),
+    "training.last_phase_lr": (5e-5, PHASE),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ADDED_LATER))
+def test_a_later_setting_is_in_the_hash_only_where_it_has_an_effect(name: str) -> None:
+    def with_values(values: dict[str, object]) -> TrialConfig:
+        tree: dict[str, Any] = {"model": {"family": "resnet_se34l"}}
+        for dotted, value in values.items():
+            part, key = dotted.split(".")
+            tree.setdefault(part, {})[key] = value
+        return TrialConfig.model_validate(tree)
+
+    value, needed = LATER[name]
+    without, changed = with_values(needed), with_values({**needed, name: value})
+    assert changed.config_hash() != without.config_hash()
+    part, key = name.split(".")
+    assert changed.canonical()[part][key] == value
+    assert key not in without.canonical()[part]
+    assert TrialConfig.model_validate(changed.canonical()) == changed
+    if needed:
+        assert with_values({name: value}).config_hash() == with_values({}).config_hash()
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"batch_size": 9, "accumulate_steps": 5}, r"at least 2 \* accumulate_steps.*size=9, acc"),
+        ({"ema_epochs": 1, "average_last": 2}, "must be 0.*got ema_epochs=1, average_last=2"),
+        ({"optimizer": "sgd", "momentum": 0, "nesterov": True}, "got nesterov=true, momentum=0"),
+        ({"max_epochs": 4, "last_phase_epochs": 4}, "last_phase_epochs=4, max_epochs=4"),
+        ({"last_phase_epochs": 2, "last_phase_crop_frames": 600}, "must be 200 or 0.*got 600"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(training: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(training=training)
+
+
+def test_a_last_phase_needs_a_classifier_that_was_trained() -> None:
+    loss = {"alpha": 1.0}
+    with pytest.raises(ValueError, match=r"needs a loss with classification.*got alpha=1\.0"):
+        config(loss=loss, training={"last_phase_epochs": 2})
+
+
 @pytest.mark.parametrize("weights", [[0.1] * 10, [1, 2, 4], [1 / 7] * 7, [0, 3, 1e-9, 11 / 7]])
 def test_canonical_stage_weights_are_their_own_canonical_form(weights: list[float]) -> None:
     once = LossConfig(stages="cosine", stage_weights=tuple(weights)).canonical()
@@ -100,7 +167,9 @@ def test_canonical_stage_weights_are_their_own_canonical_form(weights: list[floa
 
 
 def test_every_field_of_a_loss_has_an_effect_in_some_canonical_form() -> None:
+    ramp = {"margin_warmup_epochs": 3, "margin_initial": 0.05, "margin_rises_after": 1}
     kinds = [LossConfig(distillation=kind, stages="cosine") for kind in OWN_PARAMETERS]
+    kinds.append(LossConfig(margin_rise="linear", **ramp))
     assert set().union(*(kind.canonical() for kind in kinds)) == set(LossConfig.model_fields)
 
 

@@ -14,7 +14,9 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
-from trainable.training.step import Batch, StepMeter
+from trainable.training.batch import Batch
+from trainable.training.optimizers import set_lr
+from trainable.training.step import StepMeter
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -44,8 +46,7 @@ def test_a_learning_rate_that_is_far_too_high_keeps_the_last_good_epoch(
     trainer, checkpoints = trainer_of(data), CheckpointFolder(tmp_path)
     good = trainer.run_epoch()
     checkpoints.save(trainer)
-    for group in trainer.step.optimizer.param_groups:
-        group["lr"] = lr
+    trainer.schedule.before_step = lambda *_: set_lr(trainer.step.optimizer, lr)
     with pytest.raises(DivergedError, match=r"(nan|inf|NaN or infinite) in epoch 2; lower"):
         trainer.run_epoch()
     assert checkpoints.epochs() == [1]

@@ -146,6 +146,25 @@ def test_teacher_and_student_are_evaluated_and_kept_as_averages(
     assert first == second
 
 
+def test_patience_ends_a_run_and_the_reason_is_kept(corpus_file: Path, tmp_path: Path) -> None:
+    training = TRAINING | {"max_epochs": 9, "patience_epochs": 1, "full_eval_every_epochs": 9}
+    trial = TEACHER | {"training": training}
+    result = train(corpus_file, tmp_path / "run", trial=trial)
+    num_epochs, history = result.last.epoch, load_speaker_model(result.best_file).history
+    assert result.best.epoch == num_epochs - 1 == len(history) < 8
+    text = (
+        f"the training ended after epoch {num_epochs} of 9: no better VEER for 1 epochs "
+        "(training.patience_epochs)"
+    )
+    assert result.why_ended == text
+    again = train(corpus_file, tmp_path / "run", trial=trial)
+    assert (again.resumed_from, again.last, again.why_ended) == (num_epochs, result.last, text)
+    log = (tmp_path / "run" / "result" / "phases.txt").read_text()
+    assert log.count(text) == len(log.splitlines()) == 1
+    scores = (tmp_path / "run" / "result" / "scores.txt").read_text()
+    assert scores.splitlines()[-1].split(" :: ")[2].startswith(f"Epoch {num_epochs}, VEER")
+
+
 def test_a_finished_run_is_left_as_it_is(corpus_file: Path, tmp_path: Path) -> None:
     trial = TEACHER | {"training": TRAINING}
     train(corpus_file, tmp_path / "run", trial=trial)

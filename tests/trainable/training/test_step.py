@@ -2,65 +2,14 @@
 
 from copy import deepcopy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
-from trainable.config.trial_config import TrialConfig
-from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops
+from tests.worlds.one_step import CPU, SCALED, make_batch, make_step, trial
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
-from trainable.teachers.network import Teacher
-from trainable.training.step import Batch, TrainingStep
-
-CPU = torch.device("cpu")
-FRAMES, SPEAKERS = 40, 5
-SCALED = Engine(device=CPU, dtype=torch.bfloat16, scales_loss=True)
-
-
-def trial(**training: object) -> TrialConfig:
-    return TrialConfig.model_validate(
-        {
-            "model": {
-                "family": "mlp_mixer",
-                "hidden_dim": 16,
-                "num_blocks": 1,
-                "num_frames": FRAMES,
-                "embedding_dim": 24,
-            },
-            "training": {"crop_frames": FRAMES, **training},
-        }
-    )
-
-
-def make_step(engine: Engine, config: TrialConfig | None = None) -> TrainingStep:
-    config = config or trial()
-    torch.manual_seed(0)
-    student = build_model(config.model).to(engine.device)
-    network = LSTMAutoencoderConfig(
-        hidden_dim=16, num_layers=1, bottleneck_dim=12, embedding_dim=24
-    )
-    objective = Objective(
-        config.loss,
-        student,
-        Teacher(model=build_model(network)).to(engine.device),
-        speakers=tuple(str(number) for number in range(SPEAKERS)),
-        probe_BTF=torch.randn(1, FRAMES, 80, device=engine.device),
-    )
-    return TrainingStep(
-        student, objective.to(engine.device), config.training, engine, steps_per_epoch=20
-    )
-
-
-def make_batch(device: torch.device = CPU, seed: int = 1) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    feat_BTF = torch.randn(8, FRAMES, 80, generator=generator).to(device)
-    nowhere_B = np.zeros(8, np.int64)
-    speaker_B = (torch.arange(8) % SPEAKERS).to(device)
-    return Batch(feat_BTF, Crops(feat_BTF, nowhere_B, nowhere_B), speaker_B)
+from trainable.training.step import TrainingStep
 
 
 def weights(step: TrainingStep) -> list[torch.Tensor]:
@@ -87,6 +36,33 @@ def test_steps_are_those_of_a_plain_loop(max_grad_norm: float) -> None:
     mine, plain = dict(step.student.named_parameters()), dict(student.named_parameters())
     for name in mine.keys() - cancelled:
         torch.testing.assert_close(mine[name], plain[name], rtol=1e-4, atol=1e-5)
+
+
+def kinds_of_plain() -> dict[str, tuple[type, dict[str, object]]]:
+    return {
+        "adamw": (torch.optim.AdamW, {}),
+        "sgd": (torch.optim.SGD, {"momentum": 0.8, "nesterov": True}),
+    }
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_steps_of_other_optimizers_are_those_of_a_plain_loop(name: str) -> None:
+    kind, own = kinds_of_plain()[name]
+    config = trial(optimizer=name, weight_decay=0.05, lr=0.01, **own)
+    step, twin = (make_step(Engine(device=CPU), config) for _ in range(2))
+    student, objective = twin.student.train(), twin.objective
+    parameters = [*student.parameters(), *objective.parameters()]
+    plain = kind(parameters, lr=0.01, weight_decay=0.05, foreach=False, **own)
+    for seed in range(3):
+        batch = make_batch(seed=seed)
+        plain.zero_grad()
+        objective(student, batch.seen_BTF, batch.crops, batch.speaker_B)["total"].backward()
+        nn.utils.clip_grad_norm_(parameters, config.training.max_grad_norm)
+        plain.step()
+        step.run(batch)
+    mine, theirs = step.student.embedding.weight, student.embedding.weight
+    torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(step.objective.classifier.weight, objective.classifier.weight)
 
 
 def test_losses_are_float32_of_passes_that_are_not() -> None:
@@ -120,8 +96,9 @@ def test_a_scaled_loss_gives_the_update_of_an_unscaled_one() -> None:
     assert scaled.num_skipped == 0
 
 
-def test_a_step_whose_gradients_overflow_is_skipped_and_halves_the_scale() -> None:
-    step = make_step(SCALED)
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_step_whose_gradients_overflow_is_skipped_and_halves_the_scale(optimizer: str) -> None:
+    step = make_step(SCALED, trial(optimizer=optimizer))
     step.run(make_batch())
     scale = step.state()["scaler"]["scale"]
     before, batch = weights(step), make_batch()
@@ -135,9 +112,22 @@ def test_a_step_whose_gradients_overflow_is_skipped_and_halves_the_scale() -> No
     assert not all(map(torch.equal, before, weights(step)))
 
 
+def test_a_first_step_that_overflows_leaves_no_momenta_behind() -> None:
+    step, plain = (make_step(SCALED, trial(optimizer="sgd")) for _ in range(2))
+    hook = step.student.embedding.weight.register_hook(lambda grad: grad * float("inf"))
+    step.run(make_batch())
+    hook.remove()
+    step.student.load_state_dict(plain.student.state_dict())  # batch statistics too
+    for each in (step, plain):
+        each.run(make_batch(seed=2))
+    for one, other in zip(weights(step), weights(plain), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("engine", [Engine(device=CPU), SCALED], ids=["float32", "scaled"])
-def test_a_restored_step_continues_bit_for_bit(engine: Engine) -> None:
-    one, other = make_step(engine), make_step(engine)
+def test_a_restored_step_continues_bit_for_bit(engine: Engine, optimizer: str) -> None:
+    one, other = (make_step(engine, trial(optimizer=optimizer)) for _ in range(2))
     if engine.scales_loss:
         hook = one.student.embedding.weight.register_hook(lambda grad: grad * float("inf"))
         one.run(make_batch())

@@ -18,8 +18,8 @@ from trainable.features.training_data import TrainingData
 from trainable.machine.engine import EngineConfig
 from trainable.machine.prefetch import THREAD_NAME
 from trainable.teachers.network import Teacher
+from trainable.training.batch import Batch
 from trainable.training.epoch_report import EpochReport
-from trainable.training.step import Batch
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")

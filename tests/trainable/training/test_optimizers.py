@@ -1,4 +1,4 @@
-"""Adam without PyTorch's compiler: the same numbers and state, and nothing slow imported."""
+"""Optimizers without PyTorch's compiler: the same numbers and state, nothing slow imported."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from torch import nn
 
 from tests.worlds.corpus import write_corpus
 from tests.worlds.tiny_world import TINY_TEACHER
-from trainable.training.adam import EagerAdam
+from trainable.training.optimizers import EagerAdam, EagerAdamW, EagerSGD
 
 ROOT = Path(__file__).parents[3]
 TRAINING = """
@@ -39,16 +39,28 @@ print(*sorted(slow & set(sys.modules)))
 """
 
 
-def trained(kind: type[torch.optim.Adam], *, is_restored: bool) -> tuple[nn.Module, dict]:
+KINDS = {
+    "adam": (EagerAdam, torch.optim.Adam, {}),
+    "adamw": (EagerAdamW, torch.optim.AdamW, {}),
+    "sgd": (EagerSGD, torch.optim.SGD, {}),
+    "momentum": (EagerSGD, torch.optim.SGD, {"momentum": 0.9}),
+    "nesterov": (EagerSGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+}
+
+
+def trained(
+    kind: type[torch.optim.Optimizer], settings: dict, form: str, *, is_restored: bool
+) -> tuple[nn.Module, dict]:
     """Return a network after some steps, in the middle of which the optimizer may be restored."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
-    optimizer = kind(network.parameters(), lr=0.01, weight_decay=0.1, foreach=True)
+    settings = settings | {"weight_decay": 0.1, form: True}
+    optimizer = kind(network.parameters(), lr=0.01, **settings)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
     for step in range(6):
         if is_restored and step == 3:
             state = optimizer.state_dict()
-            optimizer = kind(network.parameters(), lr=1.0, foreach=True)
+            optimizer = kind(network.parameters(), lr=1.0, **settings)
             optimizer.load_state_dict(state)
             schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5, last_epoch=2)
         optimizer.zero_grad(set_to_none=True)
@@ -58,16 +70,41 @@ def trained(kind: type[torch.optim.Adam], *, is_restored: bool) -> tuple[nn.Modu
     return network, optimizer.state_dict()
 
 
+@pytest.mark.parametrize("form", ["fused", "foreach"])
 @pytest.mark.parametrize("is_restored", [False, True])
-def test_parameters_and_state_are_those_of_pytorchs_adam(is_restored: bool) -> None:
-    ours, our_state = trained(EagerAdam, is_restored=is_restored)
-    theirs, their_state = trained(torch.optim.Adam, is_restored=is_restored)
-    for mine, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert torch.equal(mine, expected)
+@pytest.mark.parametrize("name", list(KINDS))
+def test_parameters_and_state_are_those_of_pytorch(
+    name: str, is_restored: bool, form: str
+) -> None:
+    mine, theirs, settings = KINDS[name]
+    ours, our_state = trained(mine, settings, form, is_restored=is_restored)
+    plain, their_state = trained(theirs, settings, form, is_restored=is_restored)
+    for weight, expected in zip(ours.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(weight, expected)
     assert our_state["param_groups"] == their_state["param_groups"]
     for number, expected in their_state["state"].items():
-        assert expected.keys() == our_state["state"][number].keys()
-        assert all(torch.equal(our_state["state"][number][k], v) for k, v in expected.items())
+        mine_of_it = our_state["state"][number]
+        assert expected.keys() == mine_of_it.keys() - ({"step"} if mine is EagerSGD else set())
+        assert all(torch.equal(mine_of_it[key], value) for key, value in expected.items())
+    assert max(int(each.get("step", 0)) for each in our_state["state"].values()) == 6
+
+
+def test_the_first_update_by_hand() -> None:
+    """A weight of 2 with the gradient 0.5, decayed by 0.1 at the rate 0.01."""
+    l2 = 0.5 + 0.1 * 2
+    by_hand = {
+        "sgd": 2 - 0.01 * l2,
+        "nesterov": 2 - 0.01 * (l2 + 0.9 * l2),
+        # The first step of Adam has the length of the rate, whatever the gradient.
+        "adam": 2 - 0.01,
+        "adamw": 2 * (1 - 0.01 * 0.1) - 0.01,
+    }
+    for name, expected in by_hand.items():
+        kind, _, settings = KINDS[name]
+        weight = nn.Parameter(torch.tensor([2.0]))
+        weight.grad = torch.tensor([0.5])
+        kind([weight], lr=0.01, weight_decay=0.1, foreach=True, **settings).step()
+        assert weight.item() == pytest.approx(expected, rel=1e-6), name
 
 
 @pytest.mark.slow
