@@ -10,6 +10,7 @@ from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.export.card import CardFacts, model_card
+from results.export.recipe import recipe_comments
 from results.records.search_records import SearchStarted
 from results.terminal.trial import find_trial
 from spaces.files.atomic import replace_folder
@@ -73,6 +74,7 @@ def export_trial(
 def _files(facts: CardFacts) -> dict[str, bytes]:
     """Return the content of each file, by file name."""
     note = CODE_NOTE if needs_user_code(facts.config.trial.model) else ""
+    note += recipe_comments(facts.loaded.config, facts.config.corpus)
     text = yaml_text(facts.config.model_dump(mode="json", exclude_none=True))
     state = facts.loaded.model.state_dict()
     # safetensors refuses tensors that are not contiguous.

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import load_model, read_yaml
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry
+from trainable.audio.speed import speed_fault
 from trainable.corpus.known_lists import is_same_file
 from trainable.corpus.shared import (
     ListedUtterances,
@@ -77,6 +78,18 @@ class CorpusConfig(BaseModel):
         default_factory=AugmentationConfig,
         description="augmented copies of the training utterances",
     )
+    speed_factors: tuple[float, ...] = Field(
+        default=(),
+        description="factors of sped copies of the training utterances, such as [0.9, 1.1]; at "
+        "each speed every speaker is a class of its own",
+    )
+
+    @field_validator("speed_factors")
+    @classmethod
+    def _are_speeds(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if fault := speed_fault(value):
+            raise ValueError(fault)
+        return value
 
     @model_validator(mode="after")
     def _check_test(self) -> Self:

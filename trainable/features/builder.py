@@ -22,6 +22,7 @@ from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rn
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, load_wave
 from trainable.audio.scan import scan_audio
+from trainable.audio.speed import Speed
 from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
 
@@ -38,7 +39,7 @@ class ChangeWave(Protocol):
     """A change of waves. It can be pickled, and gives one path the same change in any process."""
 
     def __call__(self, wave_S: Wave, path: Path) -> Wave:
-        """Return the changed wave, of the same length."""
+        """Return the changed wave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,24 @@ def copy_plans(config: AugmentationConfig) -> tuple[CopyPlan, ...]:
             digest=hashlib.sha256(f"{digest} {number}".encode()).hexdigest(),
         )
         for number in range(1, config.copies + 1)
+    )
+
+
+def speed_plans(factors: tuple[float, ...], first_number: int) -> tuple[CopyPlan, ...]:
+    """Return one plan for each factor of speed.
+
+    Args:
+        factors: The factors.
+        first_number: Number of the first of these copies.
+    """
+    return tuple(
+        CopyPlan(
+            number=number,
+            change=Speed(factor=factor),
+            settings={"speed_factor": factor},
+            digest=Speed(factor=factor).digest,
+        )
+        for number, factor in enumerate(factors, first_number)
     )
 
 

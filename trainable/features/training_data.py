@@ -15,7 +15,7 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import CorpusError
 from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
 from trainable.corpus.shared import shared_recording_faults
-from trainable.features.builder import copy_plans
+from trainable.features.builder import copy_plans, speed_plans
 from trainable.features.feature_table import FeatureTable
 from trainable.features.request import feature_request
 from trainable.features.shared_rows import shared_rows
@@ -33,17 +33,20 @@ class TrainingData:
     Attributes:
         features: Log-mels: a store of the training utterances, one of each augmented copy of
             them, and one of the validation utterances.
-        speakers: Names of the training speakers; the position is the class.
+        speakers: Names of the training speakers; the position is the class. With sped copies,
+            those of every speed follow, as `NAME@FACTOR`.
         train_paths: Path of each training utterance, as in the train list.
         val_paths: Path of each validation utterance, as in the validation list.
         train_row: Row of each training utterance.
-        copy_row: Rows of each training utterance (U, A): the original and its augmented copies.
+        copy_row: Rows of each training utterance (U, A): the original, its augmented copies, and
+            its sped copies.
         train_speaker: Class of each training utterance.
         val_row: Row of each validation utterance.
         val_a: First utterance of each validation trial pair, as a position in `val_row`.
         val_b: Second utterance of each pair.
         val_is_target: Whether each pair is a target pair.
         speaker_rule: How speakers follow from the paths of the validation list, if given.
+        num_sped: Sped copies of an utterance, each of a class of its own.
     """
 
     features: FeatureTable
@@ -58,6 +61,18 @@ class TrainingData:
     val_b: NDArray[np.int64]
     val_is_target: NDArray[np.bool_]
     speaker_rule: SpeakerRule | None = None
+    num_sped: int = 0
+
+    def classes_of(self, row_U: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the class of a row of every training utterance: its original's or a copy's."""
+        if not self.num_sped:
+            return self.train_speaker
+        version_U = (self.copy_row == row_U[:, None]).argmax(axis=1)
+        first_sped = self.copy_row.shape[1] - self.num_sped
+        num_speakers = len(self.speakers) // (1 + self.num_sped)
+        speed_U = np.maximum(version_U - first_sped + 1, 0)
+        classes: NDArray[np.int64] = self.train_speaker + num_speakers * speed_U
+        return classes
 
     def drawn_rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw a row of every training utterance: the original's or a copy's, equally likely."""
@@ -130,6 +145,7 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
     config, audio, num_train = corpus.config, corpus.audio, len(corpus.train)
     request = partial(feature_request, min_duration_s=config.min_duration_s, cache_dir=cache_dir)
     copies = copy_plans(config.augmentation)
+    copies += speed_plans(config.speed_factors, 1 + len(copies))
     originals: list[StoreRequest] = []
     faults: list[str] = []
     # Both lists are looked up before an error is raised, so that it names all faults.
@@ -172,7 +188,7 @@ def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
     copy_row = train_row[:, None] + len(train_row) * np.arange(num_versions)
     return TrainingData(
         features=features,
-        speakers=corpus.speakers,
+        speakers=_classes(corpus),
         train_paths=tuple(utterance.path for utterance in corpus.train),
         val_paths=corpus.val_paths,
         train_row=train_row,
@@ -183,4 +199,12 @@ def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
         val_b=np.array([position_of[pair.path_b] for pair in corpus.val_pairs]),
         val_is_target=np.array([pair.is_target for pair in corpus.val_pairs]),
         speaker_rule=corpus.config.speaker,
+        num_sped=len(corpus.config.speed_factors),
     )
+
+
+def _classes(corpus: Corpus) -> tuple[str, ...]:
+    """Return the names of all classes: the speakers, then the speakers at each speed."""
+    factors = corpus.config.speed_factors
+    sped = (f"{speaker}@{factor:g}" for factor in factors for speaker in corpus.speakers)
+    return (*corpus.speakers, *sped)

@@ -15,7 +15,7 @@ from trainable.teachers.embedding_file import stored_shape
 from trainable.teachers.network import load_teacher
 from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank
-from trainable.teachers.stored import load_stored_teacher
+from trainable.teachers.stored import load_stored_teacher, require_originals
 from trainable.teachers.targets import open_targets
 
 # The kind of a teacher follows from the file's extension; others are model files or run folders.
@@ -116,6 +116,7 @@ def prepare_teacher(
     file = find_teacher(teacher)
     if not is_plugin(file):
         return file
+    require_originals(file, data)  # before the plug-in embeds the corpus
     # Absolute: a Ray worker may have another working folder.
     bank = folder.absolute() / BANK_FILE
     build_bank(file, corpus, data, bank, progress=progress, may_replace=may_replace)

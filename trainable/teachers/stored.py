@@ -113,12 +113,7 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     Raises:
         TrainingError: The file breaks a rule; the message lists all broken rules.
     """
-    # A row of the file names an utterance, and cannot name a copy of it.
-    if data.copy_row.shape[1] > 1:
-        raise TrainingError(
-            f"{file}: a file of embeddings knows no augmented copies: augmentation.copies must be "
-            f"0, got {data.copy_row.shape[1] - 1}; or give the teacher's model file"
-        )
+    require_originals(file, data)
     names = tuple(dict.fromkeys(data.train_paths))
     number_of = {name: number for number, name in enumerate(names)}
     utterance_of_row = np.full(len(data.features.length), -1)
@@ -142,6 +137,26 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
         count_U=count_U,
         device=torch.device("cpu"),
     )
+
+
+def require_originals(teacher: Path, data: TrainingData) -> None:
+    """Refuse embeddings of utterances where copies of these are trained on.
+
+    Raises:
+        TrainingError: There are augmented or sped copies.
+    """
+    # A row of the file names an utterance, and cannot name a copy of it.
+    num_copies = data.copy_row.shape[1] - 1 - data.num_sped
+    if data.num_sped:
+        raise TrainingError(
+            f"{teacher}: embeddings by utterance are not those of sped copies: speed_factors must "
+            f"be empty in corpus.yaml, got {data.num_sped}; or give the teacher's model file"
+        )
+    if num_copies:
+        raise TrainingError(
+            f"{teacher}: a file of embeddings knows no augmented copies: augmentation.copies must "
+            f"be 0, got {num_copies}; or give the teacher's model file"
+        )
 
 
 def stored_scores(file: Path, data: TrainingData) -> Floats | None:

@@ -48,4 +48,4 @@ def draw_epoch_crops(
         start = random_starts(rng, latest)
     else:
         start = teacher.draw_starts(rng, row, latest)
-    return EpochCrops(row[order], start[order], data.train_speaker[order])
+    return EpochCrops(row[order], start[order], data.classes_of(row)[order])

@@ -23,7 +23,7 @@ from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
 from tests.worlds.trained_run import Trained
 from trainable.checkpoints.loading import load_speaker_model
-from trainable.config.trial_config import read_train_config
+from trainable.config.trial_config import TrainingConfig, read_train_config
 from trainable.machine.engine import EngineConfig
 
 
@@ -83,7 +83,9 @@ def test_averaged_weights_are_exported_and_the_card_names_them(
     expected = "an average over the steps of training, with a time constant of 0.5 epochs"
     assert f"- weights: {expected}\n" in card
     assert "ema_epochs: 0.5" in card
-    assert _weights(0) == "as they were after an epoch"
+    assert _weights(TrainingConfig()) == "as they were after an epoch"
+    last = "the average of the ends of the last 10 epochs so far"
+    assert _weights(TrainingConfig(average_last=10)) == last
 
 
 def test_the_cards_own_code_loads_the_model(

@@ -39,6 +39,27 @@ def written_bytes(trainer: Trainer, folder: Path) -> int:
     return CheckpointFolder(folder).save(trainer).stat().st_size
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "momentum", "epochs"), [("adamw", 0.9, 1), ("sgd", 0.9, 2), ("sgd", 0.0, 3)]
+)
+def test_moments_and_the_epochs_of_an_average_are_in_it(
+    optimizer: str, momentum: float, epochs: int, data: TrainingData, tmp_path: Path
+) -> None:
+    config = config_of("mlp_mixer")
+    changes = {
+        "optimizer": optimizer, "momentum": momentum, "average_last": 2, "max_epochs": epochs,
+    }  # fmt: skip
+    training = config.training.model_copy(update=changes)
+    config = config.model_copy(update={"training": training})
+    trainer = Trainer(config, data, device=torch.device("cpu"))
+    for _ in range(epochs):
+        written = written_bytes(trainer, tmp_path)
+    counted = checkpoint_memory(config, None, num_speakers=len(data.speakers)).num_bytes
+    assert counted == pytest.approx(written, rel=0.03)
+    tensors = weights_memory(config, None, num_speakers=len(data.speakers)).num_bytes
+    assert 0.75 * written < tensors < written
+
+
 @pytest.mark.parametrize("ema_epochs", [0.0, 1.0], ids=["as they are", "averaged"])
 @pytest.mark.parametrize("family", SMALL)
 def test_the_count_is_the_size_of_the_file(
