@@ -62,7 +62,7 @@ def _lines(searched: TrialConfig, parts: Mapping[str, object]) -> Iterator[str]:
     yield "The settings below are those of the search, which trained short and plain:"
     yield f"{searched.training.max_epochs} epochs. A full training goes further. Each line is a"
     yield "setting, a value that is published or usual, and what the search used; set it below or"
-    yield "by `veer train config.yaml --out FOLDER --set NAME=VALUE`; docs/spaces.md has the rules."
+    yield "by `veer train config.yaml --out FOLDER --set NAME=VALUE`. See docs/spaces.md."
     yield ""
     for step in STEPS:
         if step.name.endswith("last_phase_crop_frames") and searched.model.fixed_frames:
