@@ -12,6 +12,7 @@ from results.journal.history import TrialHistory
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER
 from results.terminal.trial import find_trial
 from spaces.files.errors import ConfigError, RunError
+from trainable.checkpoints.folder import MODEL_FOLDER
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrainRunConfig, read_train_config
 from trainable.corpus.corpus import CorpusConfig
@@ -63,9 +64,12 @@ class ModelSource:
         return None if config is None else config.teacher
 
     def _train_config(self) -> TrainRunConfig | None:
-        # A training run has its models in a subfolder, next to its config.
-        config = self.loaded.file.absolute().parents[1] / TRAIN_CONFIG
-        return read_train_config(config) if config.is_file() else None
+        # A training run has its models in a subfolder, next to its config; another folder may have
+        # a file of that name for anything.
+        folder = self.loaded.file.absolute().parent
+        config = folder.parent / TRAIN_CONFIG
+        is_of_run = folder.name == MODEL_FOLDER and config.is_file()
+        return read_train_config(config) if is_of_run else None
 
 
 def find_model(path: Path, trial: int | None = None) -> ModelSource:

@@ -132,6 +132,9 @@ def test_weights_come_back_and_are_evaluated(world: Path, tmp_path: Path) -> Non
     shown = done("import", tmp_path / "model000000010.model", *SIZES, "--out", back)
     assert "names began with __S__." in shown
     assert "left out, of other parts: __L__.weight" in shown
+    (tmp_path.parent / "config.yaml").write_text("of: another program\n")
+    done("export", back, *FOR, tmp_path / "again")
+    (tmp_path.parent / "config.yaml").unlink()
     own = load_speaker_model(world / "trained" / "trials" / "0000").model.state_dict()
     found = load_speaker_model(back).model.state_dict()
     assert all(torch.equal(found[name], each) for name, each in own.items())
