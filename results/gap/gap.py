@@ -1,10 +1,13 @@
 """Full trainings beside the trials whose configs they train: VEERs, epochs, ranks."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from results.analysis.run_view import RunView
 from results.compare.parts import SEED_KEY, flatten_settings
@@ -181,8 +184,11 @@ def _trial_of(view: RunView, training: FullTraining) -> TrialHistory:
 def _differences(
     trial: TrialHistory, training: FullTraining
 ) -> tuple[tuple[str, Any, Any], ...]:
-    config = TrialConfig.model_validate(trial.started.config)
-    before, after = (flatten_settings(each.canonical()) for each in (config, training.trial))
+    recorded = trial.started.config
+    # A config of another version of Veer is compared as it was written.
+    with suppress(ValidationError):
+        recorded = TrialConfig.model_validate(recorded).canonical()
+    before, after = map(flatten_settings, (recorded, training.trial.canonical()))
     names = (name for name in before | after if name != SEED_KEY)
     changed = [(name, before.get(name), after.get(name)) for name in names]
     return tuple(each for each in changed if each[1] != each[2])

@@ -13,6 +13,7 @@ from results.gap.view import TOO_FEW, gap_in_words, gap_view, warnings_of
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
+from tests.worlds.journals import changed
 from tests.worlds.made_up_run import write_made_up_run
 from tests.worlds.trained_run import train_both, write_full_training, write_trained_run
 from tests.worlds.views import text_of
@@ -55,6 +56,14 @@ def test_a_training_is_beside_its_trial_and_at_the_same_epoch(view: RunView) -> 
     assert [name for name, *_ in row.differences] == ["training.max_epochs"]
     assert gap_in_words(gap) == TOO_FEW
     assert "4.25 (3.2-5.2), epoch 400" in text_of(gap_view(gap))
+
+
+def test_a_trial_of_another_version_is_compared_as_it_was_written(view: RunView) -> None:
+    training = trained(view, 1, epoch(1, 5.0))
+    started = view.ranked[0].started
+    other = changed(started, config=started.config | {"of": "another version"})
+    (row,) = find_gap(view.with_records(other), [training]).rows
+    assert ("of", "another version", None) in row.differences
 
 
 @pytest.mark.parametrize(
