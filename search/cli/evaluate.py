@@ -12,7 +12,7 @@ import typer
 from results.terminal.quoting import veer_command
 from search.cli.console import computing_device, console, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, permission_flag, permit
-from search.cli.train import evaluation_table
+from search.cli.training import evaluation_table
 from spaces.files.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -99,6 +99,17 @@ AddressOption = Annotated[
         "machine."
     ),
 ]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Processes that train together: each has a part of every batch, and the results are "
+        "those of one process, to rounding.",
+    ),
+]
+GpuWorkersOption = Annotated[
+    bool, typer.Option("--gpu", help="With --workers: give each a GPU of its own.")
+]
 AllowCodeOption = Annotated[
     bool,
     typer.Option(

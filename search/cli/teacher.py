@@ -7,15 +7,19 @@ import typer
 
 from search.cli.groups import command_group
 from search.cli.options import (
+    AddressOption,
     AllowCodeOption,
     CorpusOption,
     DeviceOption,
+    GpuWorkersOption,
     SeedOption,
     SetOption,
     ThreadsOption,
+    WorkersOption,
     permit,
 )
-from search.cli.train import run_and_show
+from search.cli.training import run_and_show
+from search.full_training.plan import Workers
 
 app = command_group("Train the teacher.")
 
@@ -40,6 +44,9 @@ def train(
     seed: SeedOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    workers: WorkersOption = 1,
+    gpu: GpuWorkersOption = False,
+    address: AddressOption = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Train a teacher and print its VEER.
@@ -52,4 +59,11 @@ def train(
 
     permit(code)
     trial: TrialConfig = read_trial_config(config, overrides or (), seed=seed)
-    run_and_show(corpus=corpus, teacher=None, trial=trial, out=out, device=device, threads=threads)
+    run_and_show(
+        corpus=corpus,
+        teacher=None,
+        trial=trial,
+        out=out,
+        device=device,
+        workers=Workers(number=workers, use_gpu=gpu, num_threads=threads, address=address),
+    )

@@ -4,9 +4,11 @@ The process group comes from outside: whoever starts several processes initialis
 `torch.distributed` before the training.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -14,6 +16,11 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
 from spaces.files.errors import TrainingError
+
+# The first process may compute targets meanwhile. A dead one is noticed at once, not by this time.
+COLLECTIVE_TIMEOUT_S = 24 * 3600
+# torchrun sets it in each process that it starts.
+TORCHRUN_ID = "TORCHELASTIC_RUN_ID"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +137,29 @@ def current_ranks() -> Ranks:
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
     return Ranks(rank=dist.get_rank(), size=dist.get_world_size())
+
+
+@contextmanager
+def joined_by_torchrun(*, use_gpu: bool) -> Iterator[Ranks]:
+    """Join the processes that torchrun started with this one; none where it did not start it.
+
+    Args:
+        use_gpu: Whether each process has the GPU of its local rank.
+    """
+    if TORCHRUN_ID not in os.environ:
+        yield current_ranks()
+        return
+    if use_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group(
+        "nccl" if use_gpu else "gloo", timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_S)
+    )
+    try:
+        yield current_ranks()
+    finally:
+        dist.destroy_process_group()
+
+
+def processes_here() -> int:
+    """Return how many processes torchrun started on this machine; 1 where it did not."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if TORCHRUN_ID in os.environ else 1
