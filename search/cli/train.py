@@ -71,7 +71,7 @@ def train(
     folder with a checkpoint of the same config is continued; more --epochs train it further.
 
     With --workers the batch is divided among several processes, which Ray starts on this machine
-    or, with --address, on a cluster. `torchrun -m search train ...` does it without Ray.
+    or, with --address, on a cluster. `torchrun -m search.cli train ...` does it without Ray.
     """
     permit(code)
     assignments = list(overrides or ())

@@ -58,7 +58,7 @@ def run_on_workers(
     Ranks(size=workers.number).require_batch(config.trial.training.batch_size)
     with environment(ENVIRONMENT), connected(workers.address):
         num_threads = workers.num_threads or threads_each(workers, cluster_nodes())
-        require_room(workers, num_threads, cluster_nodes())
+        require_free_places(workers, num_threads, cluster_nodes())
         task = WorkerTask(
             config=config,
             opened=reopening_keys(config.corpus, data),
@@ -157,7 +157,7 @@ def threads_each(workers: Workers, nodes: list[Node]) -> int:
     return 1
 
 
-def require_room(workers: Workers, num_threads: int, nodes: list[Node]) -> None:
+def require_free_places(workers: Workers, num_threads: int, nodes: list[Node]) -> None:
     """Refuse more workers than the cluster can run at once, which would wait for ever.
 
     Raises:

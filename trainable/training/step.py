@@ -84,7 +84,7 @@ class TrainingStep:
         self._scaler = engine.scaler()
         self.optimizer = make_optimizer(self._parameters, config, engine)
         self._captured: CapturedSteps | None = None
-        if engine.captures:
+        if engine.captures and ranks.is_alone:
             objective.keep_margin_on(engine.device)
             self._captured = CapturedSteps(
                 self._queued, self._fixed_numbers, self._reset_after_capture, engine.device
