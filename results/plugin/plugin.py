@@ -138,11 +138,14 @@ def _note(loaded: LoadedModel) -> str:
 
 def _config(trial: TrialConfig, settings: Mapping[str, Any], without: Mapping[str, Any]) -> str:
     training = trial.training
+    decay = f"{training.lr_decay:g} every {training.lr_decay_every_epochs} epochs"
+    if training.schedule != "step":
+        decay = f"{training.schedule} to {training.final_lr_ratio:g} of lr"
     lines = [
         "# Written by Veer for voxceleb_trainer: python trainSpeakerNet.py --config FILE",
         "# Without initial_model the training starts from new weights.",
-        f"# lr_decay: {training.lr_decay:g} every {training.lr_decay_every_epochs} epochs is "
-        f"{lr_decay(trial):g} every test_interval = {training.full_eval_every_epochs}.",
+        f"# lr_decay: {decay} is {lr_decay(trial):g} every test_interval = "
+        f"{training.full_eval_every_epochs}.",
         *(f"# Not in voxceleb_trainer: {name} {value}" for name, value in without.items()),
     ]
     return "\n".join(lines) + "\n" + yaml_text(settings)

@@ -69,7 +69,8 @@ def plain_settings(
         "seed": trial.seed,
         "test_interval": training.full_eval_every_epochs,
         "max_epoch": training.max_epochs,
-        "optimizer": "adam",
+        # AdamW is named among what is left out.
+        "optimizer": "sgd" if training.optimizer == "sgd" else "adam",
         "scheduler": "steplr",
         "lr": training.lr,
         "lr_decay": lr_decay(trial),
@@ -107,11 +108,14 @@ def lr_decay(trial: TrialConfig) -> float:
     """Return the factor on the learning rate every `test_interval` epochs.
 
     There the interval of the evaluations is the step of the schedule too, so the factor is
-    converted from the epochs between two decays to those between two evaluations.
+    converted from the epochs between two decays to those between two evaluations. A schedule along
+    a curve becomes steps to the same end.
     """
     training = trial.training
-    steps = training.full_eval_every_epochs / training.lr_decay_every_epochs
-    return float(training.lr_decay**steps)
+    interval = training.full_eval_every_epochs
+    if training.schedule != "step":
+        return float(training.final_lr_ratio ** (interval / training.max_epochs))
+    return float(training.lr_decay ** (interval / training.lr_decay_every_epochs))
 
 
 def left_out(trial: TrialConfig, corpus: CorpusConfig | None, *, distils: bool) -> dict[str, Any]:
@@ -123,6 +127,8 @@ def left_out(trial: TrialConfig, corpus: CorpusConfig | None, *, distils: bool) 
         distils: Whether the keys of the fork express the distillation.
     """
     expressed = _EXPRESSED | (_DISTILLATION.keys() if distils else set())
+    if trial.training.optimizer == "sgd":
+        expressed |= {"training.optimizer"}
     found = {
         name: value
         for name, value in _flat(trial).items()

@@ -177,6 +177,19 @@ def test_a_decay_is_converted_to_the_interval_of_the_evaluations() -> None:
     assert settings["nClasses"] == 7
 
 
+def test_a_curve_becomes_steps_to_the_same_end() -> None:
+    curve = {"schedule": "cosine", "final_lr_ratio": 0.02, "max_epochs": 60, "optimizer": "sgd"}
+    trial = trial_of(training=curve | {"crop_frames": 40, "full_eval_every_epochs": 6})
+    settings = plain_settings(trial, None, name="A", num_speakers=7, weights="w.model")
+    assert settings["lr_decay"] ** (60 / 6) == pytest.approx(0.02)
+    assert settings["optimizer"] == "sgd"
+    named = left_out(trial, None, distils=True)
+    assert named["training.schedule"] == "cosine"
+    assert "training.optimizer" not in named
+    adamw = trial_of(training={"crop_frames": 40, "optimizer": "adamw"})
+    assert left_out(adamw, None, distils=True)["training.optimizer"] == "adamw"
+
+
 def test_settings_are_the_scripts_and_never_null_or_a_flag(corpus: CorpusConfig) -> None:
     """A key that the trainer does not know is ignored there, and null becomes the text None."""
     settings = plain_settings(trial_of(), corpus, name="A", num_speakers=7, weights="w.model")
