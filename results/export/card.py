@@ -152,8 +152,10 @@ def _weights(training: TrainingConfig) -> str:
 
 def _data(facts: CardFacts) -> dict[str, object]:
     corpus = facts.config.corpus
+    # At each speed every speaker is a class of its own.
+    num_speeds = 1 + len(corpus.speed_factors)
     return {
-        "speakers": len(facts.loaded.speakers),
+        "speakers": len(facts.loaded.speakers) // num_speeds,
         "training utterances": f"{_lines(corpus.train_list)} in {inline_code(corpus.train_list)}",
         "validation trial pairs": f"{_lines(corpus.val_list)} in {inline_code(corpus.val_list)}",
     }

@@ -96,7 +96,7 @@ def _train(
         data = load_training_data(config.corpus, cache_dir=cache_dir(), progress=progress)
     trial = config.trial
     console.print(
-        f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
+        f"{trial.model.family}: {len(data.train_row)} utterances, {data.num_speakers} speakers, "
         f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs"
         f"{', averaged weights are evaluated' if trial.training.is_averaged else ''}"
         f"{f', {workers.number} workers' if workers.number > 1 else ''}",

@@ -52,7 +52,7 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
     lists, speakers = list_hashes(config), validation_speakers(data)
     lists["train"] |= {
         "num_utterances": len(data.train_paths),
-        "num_speakers": len(data.speakers),
+        "num_speakers": data.num_speakers,
     }
     lists["val"] |= {
         "num_utterances": len(data.val_paths),

@@ -63,15 +63,19 @@ class TrainingData:
     speaker_rule: SpeakerRule | None = None
     num_sped: int = 0
 
+    @property
+    def num_speakers(self) -> int:
+        """Number of training speakers, each counted once whatever the speeds."""
+        return len(self.speakers) // (1 + self.num_sped)
+
     def classes_of(self, row_U: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the class of a row of every training utterance: its original's or a copy's."""
         if not self.num_sped:
             return self.train_speaker
         version_U = (self.copy_row == row_U[:, None]).argmax(axis=1)
         first_sped = self.copy_row.shape[1] - self.num_sped
-        num_speakers = len(self.speakers) // (1 + self.num_sped)
         speed_U = np.maximum(version_U - first_sped + 1, 0)
-        classes: NDArray[np.int64] = self.train_speaker + num_speakers * speed_U
+        classes: NDArray[np.int64] = self.train_speaker + self.num_speakers * speed_U
         return classes
 
     def drawn_rows(self, rng: np.random.Generator) -> NDArray[np.int64]:

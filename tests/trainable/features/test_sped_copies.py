@@ -71,7 +71,8 @@ def sped(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingData, Path]:
 
 def test_every_speed_has_classes_of_its_own(sped: tuple[TrainingData, Path]) -> None:
     data, _ = sped
-    num_speakers, num_utterances = len(data.speakers) // 3, len(data.train_row)
+    num_speakers, num_utterances = data.num_speakers, len(data.train_row)
+    assert len(set(data.train_speaker)) == num_speakers == 6
     names = data.speakers[:num_speakers]
     assert data.speakers[num_speakers:] == (
         *(f"{name}@0.9" for name in names),

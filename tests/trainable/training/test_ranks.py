@@ -38,6 +38,13 @@ RUNS: dict[str, dict[str, Any]] = {
         "training": TRAINING | {"num_masks": 2, "mask_bins": 20, "ema_epochs": 0.5},
     },
     "idle decoder": {"model": LSTM, "loss": {"distillation": "none", "beta": 0}},
+    # From the second epoch on the projections of the stages have no gradient any more.
+    "last phase": {
+        "model": MIXER,
+        "loss": {"distillation": "cosine", "stages": "cosine"},
+        "training": TRAINING
+        | {"max_epochs": 2, "last_phase_epochs": 1, "last_phase_lr": 0.02, "average_last": 2},
+    },
 }
 NUM_EPOCHS = 2  # of five steps
 
