@@ -13,7 +13,7 @@ from search.provenance.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder
 from trainable.machine.trial_lock import TrialLock
-from trainable.training.score_log import ScoreLog
+from trainable.report.score_log import ScoreLog
 
 PRECIOUS = "what a user wrote"
 

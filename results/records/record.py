@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from results.records.record_errors import complaint
 from results.records.record_values import NEVER_NULL, Count, RecordValue, UnixTime
-from trainable.training.column import Column
+from trainable.report.column import Column
 
 _GIVEN_FIELDS: dict[frozenset[str], set[str]] = {}
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from results.records.record_values import Rule
-from trainable.training.column import kind_of
+from trainable.report.column import kind_of
 
 # Of the metrics of an epoch, whose fields have no rule in words.
 KIND_RULES = {

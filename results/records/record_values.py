@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from results.records.limits import INT64_MAX, MOST_THREADS
-from trainable.training.column import Column
+from trainable.report.column import Column
 
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full", "inverted"]

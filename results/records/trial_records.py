@@ -27,8 +27,8 @@ from results.records.record_values import (
     Whole,
     WholeOrNull,
 )
-from trainable.training.column import Column
-from trainable.training.epoch_report import EpochMetrics
+from trainable.report.column import Column
+from trainable.report.epoch_report import EpochMetrics
 
 FAULT_KINDS: Mapping[str, str] = MappingProxyType(
     {

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from results.records.record_values import BenchmarkRow
 from results.records.trial_records import EpochEnded
 from results.tables.trial_row import TrialRow
-from trainable.training.column import Column, described_fields, kind_of
+from trainable.report.column import Column, described_fields, kind_of
 
 PARAM_PREFIX = "param."
 DTYPES: Mapping[type, pa.DataType] = {

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict
 
 from trainable.loss.directed import DIRECTED
-from trainable.training.column import Column
+from trainable.report.column import Column
 
 # Below these, distillation had no effect; see `results.tables.trials.distill_has_no_effect`.
 NO_EFFECT_SHARE = 0.01

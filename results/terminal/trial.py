@@ -23,7 +23,7 @@ from results.terminal.trials import left_out_line
 from spaces.files.errors import RunError
 from spaces.files.visible import visible
 from spaces.files.yaml_file import yaml_text
-from trainable.training.epoch_report import METRICS
+from trainable.report.epoch_report import METRICS
 
 # Columns left out on a narrow screen, the first one first.
 SPARE_EPOCH_COLUMNS = (

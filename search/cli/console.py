@@ -36,7 +36,7 @@ from spaces.files.visible import visible
 if TYPE_CHECKING:
     import torch
 
-    from trainable.training.epoch_report import EpochReport
+    from trainable.report.epoch_report import EpochReport
 
 # Columns for tables in a file or a pipe, where lines are not wrapped.
 FILE_WIDTH = 160

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from ray.util.queue import Queue
 
 from spaces.files.errors import VeerError
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.training.full import TrainResult, Watcher
 
 # An event is a call to an actor, about 1 ms.

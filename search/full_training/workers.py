@@ -22,7 +22,7 @@ from trainable.config.trial_config import TrainRunConfig
 from trainable.features.training_data import TrainingData, reopening_keys
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import COLLECTIVE_TIMEOUT_S, Ranks
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.training.full import TrainResult, Watcher
 
 # Starts without a new epoch in between; then the fault is taken for one that stays.

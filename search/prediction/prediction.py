@@ -13,11 +13,11 @@ from search.guided.unit_space import UnitSpace
 from search.loop.setup import start_points
 from search.prediction.estimates import VariantResult, variant_result
 from search.prediction.played_search import PlayedSearch, play_search
-from search.prediction.recorded_curve import RecordedCurve, recorded_curves
 from search.prediction.scaling import Race
-from search.prediction.student_model import ModelQuality, StudentModel
-from search.prediction.student_world import StudentWorld
 from search.prediction.variants import Question, Variant, make_variants
+from search.students.recorded_curve import RecordedCurve, recorded_curves
+from search.students.student_model import ModelQuality, StudentModel
+from search.students.student_world import StudentWorld
 from search.suggest.earlier_runs import earlier_trials
 from spaces.conditions import Params
 from spaces.files.errors import RunError

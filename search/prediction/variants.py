@@ -9,7 +9,7 @@ from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
 from search.loop.setup import resolve
-from search.prediction.student_model import MOST_LONGER
+from search.students.student_model import MOST_LONGER
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import parse_yaml
 from spaces.space import Space

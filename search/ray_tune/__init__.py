@@ -1,5 +1,5 @@
 """Adapters to Ray Tune: driver, searcher, scheduler, callbacks, actors.
 
-May import: spaces.files, trainable.config, trainable.machine, trainable.training, search.cluster,
-search.config, search.loop.
+May import: spaces.files, trainable.config, trainable.machine, trainable.report,
+trainable.training, search.cluster, search.config, search.loop.
 """

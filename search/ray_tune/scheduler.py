@@ -14,7 +14,7 @@ from search.loop.trial_course import Fault
 from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.memory_share import OUT_OF_MEMORY
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.training.ray_trial import (
     CROWDED,
     DAMAGED,

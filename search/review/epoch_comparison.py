@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainable.training.epoch_report import TIMING_FIELDS, EpochMetrics
+from trainable.report.epoch_report import TIMING_FIELDS, EpochMetrics
 
 _METRICS = (name for name in EpochMetrics.model_fields if name not in TIMING_FIELDS)
 COMPARED = ("epoch", "veer_pct", *_METRICS, "num_params")

@@ -29,7 +29,7 @@ from spaces.files.yaml_file import write_yaml
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.training.ray_trial import CONFIG_FILE, build_trainer
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer

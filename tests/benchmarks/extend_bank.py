@@ -37,10 +37,10 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.engine import Engine
+from trainable.step.batch import Batch
+from trainable.step.step import StepMeter, TrainingStep
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.stored import load_stored_teacher
-from trainable.training.batch import Batch
-from trainable.training.step import StepMeter, TrainingStep
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import Validation
 from trainable.verification.metrics import Floats

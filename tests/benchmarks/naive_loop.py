@@ -28,9 +28,9 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, TeacherFacts, TeacherOutput
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
+from trainable.step.batch import Batch
+from trainable.step.step import TrainingStep
 from trainable.teachers.network import Teacher, load_teacher
-from trainable.training.batch import Batch
-from trainable.training.step import TrainingStep
 
 Wave = NDArray[np.float32]
 

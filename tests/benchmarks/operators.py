@@ -130,7 +130,7 @@ def layers(few: bool) -> Iterator[None]:
 def host_ms(config: TrialConfig, rounds: int) -> dict[bool, float]:
     """Return the least CPU time of a step on the host, ms, by whether the layers are in few."""
     found: dict[bool, list[float]] = {True: [], False: []}
-    with as_on_a_gpu(), patch("trainable.training.optimizers.EagerAdam.step", lambda *_: None):
+    with as_on_a_gpu(), patch("trainable.step.optimizers.EagerAdam.step", lambda *_: None):
         step = RandomInputStep(config, None, NUM_SPEAKERS, Engine(device=META))
         for number in range(2 * rounds):
             few = bool(number % 2)

@@ -39,11 +39,11 @@ from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import Crops, TeacherOutput
 from trainable.machine.hardware import describe_hardware
+from trainable.step.batch import Batch
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
 from trainable.teachers.targets import StoredTargets
-from trainable.training.batch import Batch
 from trainable.training.trainer import Trainer
 
 BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512

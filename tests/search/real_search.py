@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from results.journal.journal import read_journal
 from spaces.files.yaml_file import write_yaml
-from trainable.training.epoch_report import TIMING_FIELDS as EPOCH_TIMING
+from trainable.report.epoch_report import TIMING_FIELDS as EPOCH_TIMING
 
 VEER = [sys.executable, "-c", "from search.cli.app import run_app; run_app()"]
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ from trainable.config.trial_config import TrialConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine
+from trainable.step.batch import Batch
+from trainable.step.step import TrainingStep
 from trainable.teachers.network import Teacher
-from trainable.training.batch import Batch
-from trainable.training.step import TrainingStep
 
 CPU = torch.device("cpu")
 FRAMES, SPEAKERS = 40, 5

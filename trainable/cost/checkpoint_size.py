@@ -17,10 +17,10 @@ from trainable.config.trial_config import TrialConfig
 from trainable.cost.random_input_step import CPU, RandomInputStep, TeacherOrPlaceholder
 from trainable.cost.step_memory import StepMemory
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
-from trainable.training.checkpoint_average import EARLIER
-from trainable.training.column import kind_of
-from trainable.training.epoch_report import EpochMetrics, EpochReport
-from trainable.training.optimizers import moments_of
+from trainable.report.column import kind_of
+from trainable.report.epoch_report import EpochMetrics, EpochReport
+from trainable.step.checkpoint_average import EARLIER
+from trainable.step.optimizers import moments_of
 
 # More characters than the speaker names of most corpora have.
 NAME_CHARS = 16

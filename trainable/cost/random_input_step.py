@@ -19,10 +19,10 @@ from trainable.loss.distillation import LABEL_LEVEL
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine
+from trainable.step.batch import Batch
+from trainable.step.optimizers import moments_of
+from trainable.step.step import TrainingStep
 from trainable.teachers.network import Teacher
-from trainable.training.batch import Batch
-from trainable.training.optimizers import moments_of
-from trainable.training.step import TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES
 
 CPU = torch.device("cpu")

@@ -1,6 +1,6 @@
 """The one training loop and its users: search trials, single runs, full retraining.
 
-May import: models, spaces.files, trainable.checkpoints, trainable.config, trainable.corpus,
-trainable.features, trainable.loss, trainable.machine, trainable.store, trainable.teachers,
-trainable.verification.
+May import: spaces.files, models, trainable.checkpoints, trainable.config, trainable.corpus,
+trainable.features, trainable.loss, trainable.machine, trainable.report, trainable.step,
+trainable.store, trainable.teachers, trainable.verification.
 """

@@ -18,7 +18,7 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.prefetch import to_device
 from trainable.machine.ranks import Ranks
-from trainable.training.batch import Batch
+from trainable.step.batch import Batch
 from trainable.training.epoch_crops import draw_epoch_crops
 
 

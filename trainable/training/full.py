@@ -22,13 +22,13 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import Ranks, current_ranks
+from trainable.report.epoch_log import epoch_log
+from trainable.report.epoch_report import EpochReport
+from trainable.report.score_log import ScoreLog
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
-from trainable.training.epoch_log import epoch_log
-from trainable.training.epoch_report import EpochReport
 from trainable.training.last_phase import why_ended
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
-from trainable.training.score_log import ScoreLog
 from trainable.training.start import start_from
 from trainable.training.thread_choice import ThreadChoice
 from trainable.training.trainer import Trainer

@@ -7,7 +7,7 @@ IDLab VoxSRC-20 submission", ICASSP 2021: longer crops, a larger margin, no augm
 from collections.abc import Sequence
 
 from trainable.config.training_config import TrainingConfig
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 
 
 def main_epochs(

@@ -38,8 +38,8 @@ from trainable.machine.memory_share import (
     spare_modules,
 )
 from trainable.machine.trial_lock import TrialLock
+from trainable.report.epoch_report import EpochReport
 from trainable.teachers.any_teacher import open_teacher
-from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.trainer import Trainer
 from trainable.training.trial_task import TrialTask, placement_of

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trainable.checkpoints.folder import CheckpointFolder
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.training.trainer import Trainer
 from trainable.verification.intervals import Interval
 from trainable.verification.inverted import why_inverted

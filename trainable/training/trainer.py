@@ -29,15 +29,15 @@ from trainable.machine.engine import (
 )
 from trainable.machine.prefetch import prefetched
 from trainable.machine.ranks import current_ranks
+from trainable.report.epoch_report import EpochReport
+from trainable.report.running_means import RunningMeans
+from trainable.step.meter import epoch_meter
+from trainable.step.schedule import StepSchedule
+from trainable.step.step import TrainingStep
 from trainable.store.tasks import ProgressCallback
 from trainable.training.batches import Batches, CropReader
-from trainable.training.epoch_report import EpochReport
 from trainable.training.last_phase import main_epochs
-from trainable.training.meter import epoch_meter
 from trainable.training.resuming import require_same_run
-from trainable.training.running_means import RunningMeans
-from trainable.training.schedule import StepSchedule
-from trainable.training.step import TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.score_evaluator import ScoreEvaluator
 from trainable.verification.scores import MeasuredScores

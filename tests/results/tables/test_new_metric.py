@@ -17,7 +17,7 @@ WITH_FIELD = f"""
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-name, path = "trainable.training.epoch_report", Path("trainable/training/epoch_report.py")
+name, path = "trainable.report.epoch_report", Path("trainable/report/epoch_report.py")
 module = module_from_spec(spec_from_file_location(name, path))
 sys.modules[name] = module
 before, first, after = path.read_text().partition("    loss_total: Annotated")
@@ -37,7 +37,7 @@ from tests.results.terminal.test_cells import text_of
 from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 from trainable.cost.checkpoint_size import longest_report
-from trainable.training.epoch_log import TENSORBOARD_FIELDS
+from trainable.report.epoch_log import TENSORBOARD_FIELDS
 
 path = Path(sys.argv[1]) / "journal.jsonl"
 with Journal(path) as journal:

@@ -2,7 +2,7 @@
 
 from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
 from tests.docs_pages.tables import TABLES_PAGE, tables_page
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 
 
 def test_the_page_is_that_of_the_schema() -> None:

@@ -20,7 +20,7 @@ from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import CACHE_VARIABLE, cache_dir
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.training.full import run_training
 
 NUM_EPOCHS = 4

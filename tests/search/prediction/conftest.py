@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from results.analysis.run_view import RunView
-from search.prediction.recorded_curve import recorded_curves
-from search.prediction.student_model import StudentModel
+from search.students.recorded_curve import recorded_curves
+from search.students.student_model import StudentModel
 from spaces.space import Space
 from tests.worlds.simulated_run import write_simulated_run
 from trainable.config.reading import read_trial_space

@@ -13,7 +13,7 @@ from search.review.epoch_comparison import (
     first_difference,
     veer_tolerance_pct,
 )
-from trainable.training.epoch_report import TIMING_FIELDS
+from trainable.report.epoch_report import TIMING_FIELDS
 
 EPOCH: dict[str, Any] = {
     "epoch": 2, "veer_pct": 12.5, "loss_total": 4.0, "loss_classification": 4.5,

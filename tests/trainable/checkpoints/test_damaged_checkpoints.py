@@ -15,7 +15,7 @@ from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.training.epoch_report import TIMING_FIELDS, EpochReport
+from trainable.report.epoch_report import TIMING_FIELDS, EpochReport
 from trainable.training.trainer import Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)

@@ -19,8 +19,8 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, SpeakerCentres
+from trainable.report.epoch_report import EpochReport
 from trainable.teachers.network import Teacher
-from trainable.training.epoch_report import EpochReport
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -14,9 +14,9 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
-from trainable.training.batch import Batch
-from trainable.training.optimizers import set_lr
-from trainable.training.step import StepMeter
+from trainable.step.batch import Batch
+from trainable.step.optimizers import set_lr
+from trainable.step.step import StepMeter
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")

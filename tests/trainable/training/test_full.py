@@ -20,8 +20,8 @@ from trainable.checkpoints.model_file import part_of
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
+from trainable.report.epoch_report import EpochReport
 from trainable.training import full
-from trainable.training.epoch_report import EpochReport
 from trainable.training.full import TrainResult, run_training
 from trainable.verification.evaluation import PairScores
 

@@ -13,8 +13,8 @@ from tests.worlds.tiny_models import LSTM
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrainingConfig, TrialConfig
 from trainable.features.training_data import TrainingData
+from trainable.report.epoch_report import EpochReport
 from trainable.teachers.network import Teacher
-from trainable.training.epoch_report import EpochReport
 from trainable.training.last_phase import main_epochs, why_ended
 from trainable.training.trainer import Trainer
 

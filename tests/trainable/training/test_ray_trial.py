@@ -13,8 +13,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.trial_lock import TrialLock
+from trainable.report.epoch_report import EpochReport
 from trainable.training import ray_trial
-from trainable.training.epoch_report import EpochReport
 from trainable.training.ray_trial import CROWDED_WAIT_S, StudentTrial, build_trainer
 from trainable.training.trainer import Trainer
 from trainable.training.trial_task import TrialTask

@@ -17,9 +17,9 @@ from trainable.features.resident import ResidentFeatures
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import EngineConfig
 from trainable.machine.prefetch import THREAD_NAME
+from trainable.report.epoch_report import EpochReport
+from trainable.step.batch import Batch
 from trainable.teachers.network import Teacher
-from trainable.training.batch import Batch
-from trainable.training.epoch_report import EpochReport
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from search.guided.unit_space import UnitSpace
-from search.prediction.recorded_curve import Floats
+from search.students.recorded_curve import Floats
 from spaces.dimensions import Choice, Dimension, Value
 from spaces.space import Space
 

@@ -9,7 +9,7 @@ from torch import nn
 from spaces.files.errors import TrainingError
 from tests.worlds.one_step import CPU, SCALED, make_batch, make_step, trial
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
-from trainable.training.step import TrainingStep
+from trainable.step.step import TrainingStep
 
 
 def weights(step: TrainingStep) -> list[torch.Tensor]:

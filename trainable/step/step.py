@@ -22,11 +22,11 @@ from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
 from trainable.machine.engine import Engine, explain_step_error
 from trainable.machine.ranks import ALONE, Ranks
-from trainable.training.batch import Batch, parts_of
-from trainable.training.captured import CapturedSteps
-from trainable.training.checkpoint_average import make_average
-from trainable.training.optimizers import form_of_update, make_optimizer, num_updates
-from trainable.training.shared_loss import shared_loss
+from trainable.step.batch import Batch, parts_of
+from trainable.step.captured import CapturedSteps
+from trainable.step.checkpoint_average import make_average
+from trainable.step.optimizers import form_of_update, make_optimizer, num_updates
+from trainable.step.shared_loss import shared_loss
 
 
 class StepMeter(Protocol):

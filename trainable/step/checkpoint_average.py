@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trainable.config.training_config import TrainingConfig
-from trainable.training.averaging import Average, WeightAverage, copying, decay_of
+from trainable.step.averaging import Average, WeightAverage, copying, decay_of
 
 Weights = dict[str, Tensor]
 EARLIER = "earlier_weights"

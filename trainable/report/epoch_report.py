@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from trainable.training.column import Column, described_fields
+from trainable.report.column import Column, described_fields
 
 
 class EpochMetrics(BaseModel):

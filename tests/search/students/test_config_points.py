@@ -1,6 +1,6 @@
 import numpy as np
 
-from search.prediction.config_points import WORD, ConfigPoints
+from search.students.config_points import WORD, ConfigPoints
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
 

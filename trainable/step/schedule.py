@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from trainable.config.trial_config import LossConfig, TrainingConfig
-from trainable.training.optimizers import set_lr
-from trainable.training.step import TrainingStep
+from trainable.step.optimizers import set_lr
+from trainable.step.step import TrainingStep
 
 # Part of the way that an exponential rise of the margin lacks at its end. Source: WeSpeaker's
 # `MarginScheduler` (wespeaker/utils/schedulers.py), whose 1e-6 belongs to it.

@@ -1,7 +1,7 @@
 import pytest
 
 from results.journal.decision import eer_of_dprime
-from search.prediction.recorded_curve import recorded_curves
+from search.students.recorded_curve import recorded_curves
 from spaces.files.errors import RunError
 from tests.worlds.simulated_run import MAX_EPOCHS, write_simulated_run
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.prediction.recorded_curve import Floats, RecordedCurve
+from search.students.recorded_curve import Floats, RecordedCurve
 
 NUM_SHAPES = 3
 FAST_EPOCHS = 1.0

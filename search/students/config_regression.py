@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from search.prediction.recorded_curve import Floats
+from search.students.recorded_curve import Floats
 
 NUM_WAVES = 400
 # The kernel is a Matern kernel of this order; its spectrum is a Student t with twice as many

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.special import erfcinv
 
 from search.loop.trial_course import TrialCourse
-from search.prediction.recorded_curve import Floats
-from search.prediction.student_model import StudentModel
 from search.simulation.objective import SimulatedTrial
+from search.students.recorded_curve import Floats
+from search.students.student_model import StudentModel
 from spaces.dimensions import Value
 
 # Chance level, and the lowest figure that is simulated, percent.

@@ -3,7 +3,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from search.prediction.config_regression import ConfigRegression
+from search.students.config_regression import ConfigRegression
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.random((30, 2))

@@ -8,8 +8,8 @@ from tests.worlds.one_step import CPU, make_batch, make_step, trial
 from trainable.config.trial_config import TrialConfig
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine
-from trainable.training.batch import Batch
-from trainable.training.step import TrainingStep
+from trainable.step.batch import Batch
+from trainable.step.step import TrainingStep
 
 
 def step_without_batch_statistics(**changes: dict[str, object]) -> TrainingStep:

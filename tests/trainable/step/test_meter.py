@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainable.training import meter as module
-from trainable.training.meter import CpuMeter, CudaMeter, epoch_meter, process_memory_mib
+from trainable.step import meter as module
+from trainable.step.meter import CpuMeter, CudaMeter, epoch_meter, process_memory_mib
 
 MEASURED = pytest.mark.skipif(
     not Path("/proc/self/status").is_file(), reason="the platform does not report memory"

@@ -7,8 +7,8 @@ from pathlib import Path
 from tensorboardX import SummaryWriter
 
 from trainable.machine.ranks import Ranks
-from trainable.training.epoch_report import METRICS, EpochReport
-from trainable.training.score_log import ScoreLog
+from trainable.report.epoch_report import METRICS, EpochReport
+from trainable.report.score_log import ScoreLog
 
 TENSORBOARD_FIELDS = (
     "veer_pct",

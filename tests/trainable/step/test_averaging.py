@@ -15,7 +15,7 @@ from trainable.checkpoints.loading import load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.training.averaging import WeightAverage, decay_of
+from trainable.step.averaging import WeightAverage, decay_of
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import equal_error_rate

@@ -6,9 +6,9 @@ from scipy.stats import spearmanr
 
 from results.journal.decision import eer_of_dprime
 from search.prediction.prediction import random_configs
-from search.prediction.recorded_curve import recorded_curves
-from search.prediction.student_model import StudentModel
-from search.prediction.student_world import StudentWorld
+from search.students.recorded_curve import recorded_curves
+from search.students.student_model import StudentModel
+from search.students.student_world import StudentWorld
 from spaces.files.errors import RunError
 from tests.worlds.simulated_run import EPOCH_NOISE, MAX_EPOCHS, KnownStudents
 

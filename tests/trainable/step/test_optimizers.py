@@ -10,7 +10,7 @@ from torch import nn
 
 from tests.worlds.corpus import write_corpus
 from tests.worlds.tiny_world import TINY_TEACHER
-from trainable.training.optimizers import EagerAdam, EagerAdamW, EagerSGD
+from trainable.step.optimizers import EagerAdam, EagerAdamW, EagerSGD
 
 ROOT = Path(__file__).parents[3]
 TRAINING = """

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from search.prediction.curve_fit import curve_shapes, fit_curves
-from search.prediction.recorded_curve import RecordedCurve
+from search.students.curve_fit import curve_shapes, fit_curves
+from search.students.recorded_curve import RecordedCurve
 
 SLOW = 3.0
 

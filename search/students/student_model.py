@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from search.prediction.config_points import ConfigPoints
-from search.prediction.config_regression import ConfigRegression
-from search.prediction.curve_fit import CurveFit, fit_curves
-from search.prediction.recorded_curve import Floats, RecordedCurve
+from search.students.config_points import ConfigPoints
+from search.students.config_regression import ConfigRegression
+from search.students.curve_fit import CurveFit, fit_curves
+from search.students.recorded_curve import Floats, RecordedCurve
 from spaces.files.errors import RunError
 from spaces.space import Space
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spaces.files.atomic import WholeAppends
 from spaces.files.locks import open_no_follow
-from trainable.training.epoch_report import EpochReport
+from trainable.report.epoch_report import EpochReport
 from trainable.verification.evaluation import EvaluationResult
 
 # Not in the file of scores, whose lines other programs read.

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import (
 from tests.worlds.tiny_models import TINY_MIXER
 from trainable.config.trial_config import LossConfig, TrainingConfig, TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.training.schedule import lr_after, margin_after
+from trainable.step.schedule import lr_after, margin_after
 from trainable.training.trainer import Trainer
 
 STEPS = 7

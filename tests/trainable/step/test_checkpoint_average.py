@@ -13,7 +13,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.training.checkpoint_average import EpochAverage
+from trainable.step.checkpoint_average import EpochAverage
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import equal_error_rate

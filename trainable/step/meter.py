@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from trainable.training.step import StepMeter
+from trainable.step.step import StepMeter
 
 BYTES_OF_MIB = 2**20
 # Reading /proc takes about 20 us and a step of a tiny student 1 ms: sampling every step would cost

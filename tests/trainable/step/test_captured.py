@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.trainable.training.test_step import make_batch, make_step, trial
+from tests.trainable.step.test_step import make_batch, make_step, trial
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
-from trainable.training import captured
-from trainable.training.captured import NUM_WARM_UP
-from trainable.training.running_means import RunningMeans
-from trainable.training.step import TrainingStep
+from trainable.report.running_means import RunningMeans
+from trainable.step import captured
+from trainable.step.captured import NUM_WARM_UP
+from trainable.step.step import TrainingStep
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PLAIN = {"device": CPU}
@@ -206,7 +206,7 @@ def test_out_of_memory_while_recording_is_not_hidden(
 
 
 def test_a_cuda_graph_is_recorded_on_the_stream_that_was_warmed_up() -> None:
-    with patch("trainable.training.captured.torch.cuda") as cuda:
+    with patch("trainable.step.captured.torch.cuda") as cuda:
         side, now = cuda.Stream.return_value, cuda.current_stream.return_value
         graph = captured.CudaStepGraph(CUDA)
         graph.warm_up(dict)
