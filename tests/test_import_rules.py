@@ -20,7 +20,7 @@ MAX_LINES = 300
 # What a user of Ray may import it in: the trainable class, and the search.
 RAY = (Path("trainable/training/ray_trial.py"), Path("search"))
 # The rooms of the search that decide what it does, and play that without a cluster.
-DECIDING = ("config", "guided", "suggest", "loop", "simulation", "prediction")
+DECIDING = ("config", "guided", "suggest", "loop", "simulation", "students", "prediction")
 # What estimates before a search starts.
 RAY_FREE = ("feasibility", "forecast", "largest_step", "space_report")
 
