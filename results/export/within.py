@@ -65,6 +65,23 @@ def choose_within(view: RunView, most: Mapping[Goal, float]) -> WithinCosts:
     )
 
 
+def cost_text(goal: Goal, cost: float) -> str:
+    """Return a cost as it can be given to its option: counts in full, a latency with 4 digits."""
+    return f"{cost:.4g}" if goal == "cpu_latency" else f"{cost:.0f}"
+
+
+def chosen_in_words(chosen: WithinCosts, most: Mapping[Goal, float]) -> str:
+    """Return the trial that was chosen, its VEER, its state and its costs."""
+    trial = chosen.trial
+    costs = ", ".join(
+        f"{GOAL_NAMES[goal]} {cost_text(goal, cost)} (at most {cost_text(goal, limit)})"
+        for goal, limit in most.items()
+        if (cost := cost_of(trial, goal)) is not None
+    )
+    epochs = f"{trial.state}, {len(trial.epochs)} epochs"
+    return f"trial {trial.trial}: VEER {trial.best_veer_pct:.2f} %, {costs}; {epochs}"
+
+
 def better_in_words(chosen: WithinCosts) -> str | None:
     """Return which trials would have been chosen if they had a checkpoint; None for none."""
     if not chosen.better:
@@ -92,5 +109,6 @@ def _lowest(ended: Iterable[TrialHistory], most: Mapping[Goal, float]) -> Iterab
         is_one = len(most) == 1
         yield (
             f"{'no trial has' if is_one else 'no trial is within all:'} {GOAL_NAMES[goal]} of at "
-            f"most {limit:g}; the lowest is {cost:.4g} (trial {trial}, VEER {veer_pct:.2f} %)"
+            f"most {cost_text(goal, limit)}; the lowest is {cost_text(goal, cost)} "
+            f"(trial {trial}, VEER {veer_pct:.2f} %)"
         )

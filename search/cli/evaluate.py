@@ -13,7 +13,7 @@ from results.terminal.quoting import veer_command
 from search.cli.console import computing_device, console, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, permission_flag, permit
 from search.cli.training import evaluation_table
-from spaces.files.errors import ConfigError
+from spaces.files.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from search.review.model_source import ModelSource
     from search.review.test_list import TrialList
     from trainable.corpus.corpus import CorpusConfig
+    from trainable.lists.listed_pairs import ListRules
     from trainable.verification.evaluation import PairScores
     from trainable.verification.final import FinalEER
+
+BY_CORPUS = "labels and speaker of a corpus.yaml hold for --pairs if it is given by --corpus"
 
 
 def evaluate(
@@ -50,7 +53,8 @@ def evaluate(
         Path | None,
         typer.Option(
             help="With --final: corpus.yaml with the test list, if the model was trained on "
-            "another corpus.",
+            "another corpus. With --pairs: corpus.yaml whose `labels` and `speaker` say how the "
+            "list is read.",
             show_default=False,
         ),
     ] = None,
@@ -89,14 +93,19 @@ def evaluate(
     from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES
 
     permit(code)
-    _check_options(trials, root, corpus, final)
+    _check_options(trials, root, final)
     source = find_model(model, trial)
     computing, num_frames = computing_device(device), eval_frames or DEFAULT_EVAL_FRAMES
     if final:
         _open(source, _final_list(source, trials, root, corpus), num_frames, computing)
         return
     assert trials is not None and root is not None  # noqa: S101, PT018 - `_check_options`
-    chosen = read_list(trials, root, _known_corpus(source))
+    try:
+        chosen = read_list(trials, root, _known_corpus(source), _rules_of(corpus))
+    except CorpusError as error:
+        if corpus is None and any("corpus.yaml" in fault for fault in error.faults):
+            raise CorpusError([*error.faults, BY_CORPUS]) from error
+        raise
     number = () if trial is None else ("--trial", str(trial))
     words = ("evaluate", model, *number, "--pairs", trials, "--root", root, "--final")
     command = f"{veer_command(*words)}{permission_flag()}"
@@ -104,19 +113,13 @@ def evaluate(
     _print(source, chosen, *_scored(source, chosen, num_frames, computing))
 
 
-def _check_options(
-    trials: Path | None, root: Path | None, corpus: Path | None, final: bool
-) -> None:
+def _check_options(trials: Path | None, root: Path | None, final: bool) -> None:
     if (trials is None) != (root is None):
         raise ConfigError(
             "--pairs and --root must be given together: the list, and the folder of its paths"
         )
     if trials is None and not final:
         raise ConfigError("give --pairs LIST and --root FOLDER, or --final for the test list")
-    if corpus is not None and (trials is not None or not final):
-        raise ConfigError(
-            "--corpus is for --final and gives its test list; use it without --pairs"
-        )
 
 
 def _final_list(
@@ -126,10 +129,17 @@ def _final_list(
     from trainable.corpus.corpus import read_corpus_config
 
     if trials is not None and root is not None:
-        return read_list(trials, root, _known_corpus(source))
+        return read_list(trials, root, _known_corpus(source), _rules_of(corpus))
     if corpus is not None:
         return read_list(*final_list_of(read_corpus_config(corpus), str(corpus)))
     return read_list(*final_list_of(source.corpus(), str(source.loaded.file)))
+
+
+def _rules_of(corpus: Path | None) -> ListRules | None:
+    """Return how the file of a corpus reads trial lists; None where none is given."""
+    from trainable.corpus.corpus import read_corpus_config
+
+    return None if corpus is None else read_corpus_config(corpus).list_rules
 
 
 def _known_corpus(source: ModelSource) -> CorpusConfig | None:
@@ -193,6 +203,8 @@ def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: Fina
     _print_line(f"{title} {trials.file}")
     console.print(evaluation_table(scores.result, title=""))
     _print_line(f"cosine of mean embeddings: {eer.in_words}")
+    if "corpus.yaml" in eer.in_words:
+        _print_line(BY_CORPUS)
     if eer.warning is not None:
         _print_line(f"warning: {eer.warning}")
 

@@ -125,10 +125,17 @@ def _exported(run: RunView) -> list[str]:
     """Export the best trial; return the lines about it."""
     from results.analysis.remarks import why_best
     from results.export.export import export_trial
+    from results.export.within import OPTIONS
+    from results.journal.goals import cost_goals
 
     exported = export_trial(run)
-    return [
+    lines = [
         f"best: trial {exported.trial}, {why_best(run)}",
         f"exported to {exported.folder}; train it in full with",
         f"  {training_command(exported)}",
     ]
+    # Of several goals that is only the end of the front with the lowest figure.
+    if costs := cost_goals(run.goals):
+        options = " or ".join(f"{OPTIONS[goal]} COST" for goal in costs)
+        lines.append(f"another student of the front: veer export {run.folder.path} {options}")
+    return lines

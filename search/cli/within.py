@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from search.cli.console import console
@@ -18,18 +19,27 @@ def within_costs(run: Path, most: Mapping[Goal, float], trial: int | None) -> in
     """Return the trial that is best within costs; the given one where there are no costs.
 
     Raises:
-        ConfigError: Both are given.
+        ConfigError: Both are given, or a cost is no number above 0.
         RunError: No trial is within, or none of them has a checkpoint.
     """
     from results.analysis.run_view import RunView
-    from results.export.within import OPTIONS, better_in_words, choose_within
+    from results.export.within import (
+        OPTIONS,
+        better_in_words,
+        choose_within,
+        chosen_in_words,
+    )
 
     if not most:
         return trial
     if trial is not None:
         given = ", ".join(OPTIONS[goal] for goal in most)
         raise ConfigError(f"--trial names the trial, so omit it or {given}")
+    for goal, limit in most.items():
+        if not (math.isfinite(limit) and limit > 0):
+            raise ConfigError(f"{OPTIONS[goal]} must be a number above 0, got {limit}")
     chosen = choose_within(RunView.read(run), most)
+    console.print(chosen_in_words(chosen, most), highlight=False, soft_wrap=True)
     if (words := better_in_words(chosen)) is not None:
         console.print(words, highlight=False, soft_wrap=True)
     return chosen.trial.trial

@@ -97,7 +97,7 @@ def parsed_values(assignments: Sequence[str], option: str) -> dict[str, Any]:
     found = {}
     for each in assignments:
         key, equals, text = each.partition("=")
-        if not equals or not key:
+        if not equals or not key or (option == "--vary" and not text.strip()):
             example = "max_epochs=27" if option == "--set" else "max_epochs=9,27"
             raise ConfigError(f"{option} takes KEY=VALUE, as in {option} {example}, got {each!r}")
         if option == "--vary" and key.split(".")[0] in NOT_VARIED:

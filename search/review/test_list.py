@@ -51,20 +51,27 @@ class TrialList:
     rules: ListRules = field(default_factory=ListRules)
 
 
-def read_list(file: Path, root: Path, corpus: CorpusConfig | None = None) -> TrialList:
+def read_list(
+    file: Path,
+    root: Path,
+    corpus: CorpusConfig | None = None,
+    rules: ListRules | None = None,
+) -> TrialList:
     """Read and check a trial list; no audio is opened.
 
     Args:
         file: The list.
         root: Folder that its paths are relative to.
         corpus: A corpus that says how labels and speakers are read if the list is one of its.
+        rules: How they are read in any case; None for what the corpus says.
 
     Raises:
         CorpusError: The list has faults; the message names all of them.
     """
     own = [] if corpus is None else [corpus.val_list, corpus.test_list]
     is_own = any(each is not None and is_same_file(file, each) for each in own)
-    rules = corpus.list_rules if corpus is not None and is_own else ListRules()
+    if rules is None:
+        rules = corpus.list_rules if corpus is not None and is_own else ListRules()
     pairs = read_trial_list(file, root, rules)
     return TrialList(file=file, root=root, pairs=pairs, sha256=content_sha256(pairs), rules=rules)
 

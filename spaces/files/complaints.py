@@ -60,9 +60,12 @@ def dotted(keys: Keys) -> str:
 
 
 def short_repr(value: object) -> str:
-    """Return `repr(value)`, shortened to `MAX_VALUE_CHARS` characters."""
+    """Return `repr(value)`, at most `MAX_VALUE_CHARS` characters; a quotation stays closed."""
     text = repr(value)
-    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."
+    if len(text) <= MAX_VALUE_CHARS:
+        return text
+    end = text[-1] if isinstance(value, str) else ""
+    return f"{text[: MAX_VALUE_CHARS - 3 - len(end)]}...{end}"
 
 
 def did_you_mean(name: object, valid: Iterable[str]) -> str:

@@ -118,8 +118,12 @@ def check_corpus(
 
 
 def _speakers_of(trials: ListedPairs) -> list[str]:
-    """Return the speaker of each file of a trial list, in the order of its audio."""
-    return [] if trials.speakers is None else [*trials.speakers.names]
+    """Return the speaker of each file of a trial list, in the order of its audio.
+
+    Empty where they are unknown, or contradict labels: voices of several would be compared as one.
+    """
+    is_known = trials.speakers is not None and trials.speakers.agree
+    return [*trials.speakers.names] if trials.speakers and is_known else []
 
 
 def _parse_test_list(

@@ -14,7 +14,8 @@ ELSEWHERE, UTTERANCE_NAMES = "elsewhere", "utterance names"
 # Absolute paths whose parents are compared with the root, one by one, before that is given up.
 _MAX_PREFIX_MISSES = 3
 LINK_REMEDY = (
-    "copy it with `cp -rL`, or with `cp -rlL`, which takes no room but needs the same disk"
+    "copy the root with `cp -rL {root} NEW_ROOT`, or with `cp -rlL`, which takes no room but "
+    "needs the same disk"
 )
 
 
@@ -79,7 +80,8 @@ class ListedFiles:
     def shared_cause(self, path: str) -> str | None:
         """Return a name for the cause of a path's fault that other paths may share."""
         link = self._links_out.get(path)
-        return self._causes.get(path) if link is None else f"link {link}"
+        # One cause for all links: folders of speakers are often linked one by one.
+        return self._causes.get(path) if link is None else "links"
 
     def near(self, path: str) -> NearPath | None:
         """Return the file that a path with a fault may mean, None if there is none like it."""
@@ -124,7 +126,7 @@ class ListedFiles:
             link = self._links_out[path] = self._find_link_out(path) or file
             return (
                 f"the path must stay inside {self._root}, got {path!r}, a link to outside: {link} "
-                f"leads to {link.resolve()}; {LINK_REMEDY}"
+                f"leads to {link.resolve()}; {LINK_REMEDY.format(root=self._root)}"
             )
         return found.st_dev << 64 | found.st_ino
 

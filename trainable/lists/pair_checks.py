@@ -131,10 +131,23 @@ def label_faults(
         speakers: Its speakers.
         labels: The setting of `corpus.yaml`.
     """
-    # Speakers that come from the labels cannot show that these are wrong.
+    wrong = speakers.is_contradicted
+    if speakers.rule is None and speakers.agree_if_swapped:
+        num_others = int((~listed.index.is_target).sum())
+        fix = (
+            "labels: 0 is target is wrong for this list: remove it"
+            if labels == "0 is target"
+            else "set labels: 0 is target in corpus.yaml (or swap 0 and 1 in the list)"
+        )
+        return [
+            f"{listed.file}:{_first(listed, wrong)}: target pairs connect the utterances of "
+            f"{int(wrong.sum()):,} of {num_others:,} non-target pairs, and with 0 and 1 swapped "
+            f"no label contradicts another: {fix}; if the labels are right, set labels: 1 is "
+            "target"
+        ]
+    # Otherwise speakers that come from the labels cannot show that these are wrong.
     if speakers.rule is None or speakers.agree:
         return []
-    wrong = speakers.is_contradicted
     found = (
         f"{listed.file}:{_first(listed, wrong)}: {_share(int(wrong.sum()), wrong.size)} "
         f"contradict the speakers {speakers.in_words}"

@@ -41,6 +41,8 @@ class ListSpeakers:
         is_given: Whether the rule is the user's.
         nearest: If no rule agrees with all labels or nearly all, the one that agrees best, and
             how well.
+        agree_if_swapped: Whether the labels alone gave the speakers, contradict each other in
+            most non-target pairs, and in none if 0 and 1 change places.
     """
 
     names: tuple[str, ...]
@@ -48,6 +50,7 @@ class ListSpeakers:
     is_contradicted: NDArray[np.bool_]
     is_given: bool
     nearest: tuple[SpeakerRule, Agreement] | None = None
+    agree_if_swapped: bool = False
 
     @property
     def num_speakers(self) -> int:
@@ -92,7 +95,7 @@ def speakers_in_list(index: PairIndex, rule: SpeakerRule | None = None) -> ListS
 
 def _by_labels(index: PairIndex) -> ListSpeakers:
     """Find speakers where no rule agrees with nearly all labels: by most labels, or by targets."""
-    connected = _found(index, _connected(index), None)
+    connected = _connected_speakers(index)
     tried = [
         _found(index, names, rule)
         for rule, names in _candidates(index.paths)
@@ -108,6 +111,16 @@ def _by_labels(index: PairIndex) -> ListSpeakers:
     assert nearest.rule is not None  # noqa: S101 - each was found by a rule
     chosen = nearest if how.shows_speakers(labels_agree=connected.agree) else connected
     return replace(chosen, nearest=(nearest.rule, how))
+
+
+def _connected_speakers(index: PairIndex) -> ListSpeakers:
+    """Return the speakers by target pairs, and whether 0 and 1 look swapped."""
+    found = _found(index, _connected(index), None)
+    others = found.is_contradicted[~index.is_target]
+    if not others.size or others.mean() <= 0.5:
+        return found
+    swapped = replace(index, is_target=~index.is_target)
+    return replace(found, agree_if_swapped=_found(swapped, _connected(swapped), None).agree)
 
 
 def possible_numbers(paths: Sequence[str]) -> set[int]:

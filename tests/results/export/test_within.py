@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from results.export.within import better_in_words, choose_within
+from results.export.within import better_in_words, choose_within, chosen_in_words
 from search.cli.app import app
 from spaces.files.errors import RunError
 from tests.worlds.goals_run import latency_of, write_goals_run
@@ -54,6 +54,25 @@ def test_where_none_is_cheap_enough_the_lowest_cost_is_named(view):
         choose_within(view, {"cpu_latency": 0.01})
 
 
+def test_the_lowest_count_that_is_named_can_be_given(view):
+    lowest = min(trial.last.num_params for trial in view.ranked)
+    with pytest.raises(RunError, match=rf"at most 1; the lowest is {lowest} \(trial"):
+        choose_within(view, {"params": 1})
+    with pytest.raises(RunError, match="within, but none of them has a checkpoint"):
+        choose_within(view, {"params": lowest})
+
+
+def test_the_choice_is_named_with_its_veer_cost_and_epochs(view):
+    first = view.front[0]
+    words = chosen_in_words(choose_within(view, {"cpu_latency": 99}), {"cpu_latency": 99})
+    latency = latency_of(first.trial)
+    assert words.startswith(
+        f"trial {first.trial}: VEER {first.best_veer_pct:.2f} %, CPU time / teacher {latency:.4g} "
+        "(at most 99); "
+    )
+    assert words.endswith(f"{first.state}, {len(first.epochs)} epochs")
+
+
 def test_a_cost_that_is_no_goal_is_refused(view):
     message = r"--at-macs needs a search with the goal macs, this run has the objective veer, cpu_"
     with pytest.raises(RunError, match=message):
@@ -71,3 +90,9 @@ def test_the_command_refuses_a_trial_and_a_cost(view):
     command = ["export", str(view.folder.path), "--trial", "1", "--at-latency", "0.5"]
     result = CliRunner().invoke(app, command)
     assert "--trial names the trial, so omit it or --at-latency" in str(result.exception)
+
+
+@pytest.mark.parametrize("cost", ["0", "nan", "-1", "inf"])
+def test_a_cost_is_a_number_above_0(view, cost):
+    result = CliRunner().invoke(app, ["export", str(view.folder.path), "--at-latency", cost])
+    assert "--at-latency must be a number above 0, got" in str(result.exception)

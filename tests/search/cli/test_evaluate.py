@@ -234,7 +234,6 @@ def test_only_the_ledger_holds_it_where_the_run_cannot_be_written(
         ((), "give --pairs LIST and --root FOLDER, or --final"),
         (("--pairs", "x"), "--pairs and --root must be given together"),
         (("--corpus", "c.yaml"), "give --pairs LIST"),
-        (("--corpus", "c", "--pairs", "x", "--root", "y", "--final"), "use it without --pairs"),
         (("--final", "--trial", "3"), "--trial 3 needs the run folder of a search"),
     ],
 )

@@ -147,9 +147,7 @@ def test_link_out_of_the_root_is_refused(make: Make, tmp_path: Path) -> None:
     (tmp_path / "wav" / "file.wav").symlink_to(tmp_path / "outside" / "1.wav")
     assert faults_of(make([*TRAIN, "b folder/1.wav", "b folder/2.wav", "b file.wav"])) == (
         "train.txt:4: the path must stay inside wav, got 'folder/1.wav', a link to outside: "
-        f"wav/folder leads to outside; {LINK_REMEDY} (2 such lines)",
-        "train.txt:6: the path must stay inside wav, got 'file.wav', a link to outside: "
-        f"wav/file.wav leads to outside/1.wav; {LINK_REMEDY}",
+        f"wav/folder leads to outside; {LINK_REMEDY.format(root='wav')} (3 such lines)",
     )
 
 

@@ -1,6 +1,8 @@
 """Timed calls alternate in rounds of random order."""
 
-from trainable.cost.latency import time_interleaved
+import time
+
+from trainable.cost.latency import CPU_TIMER, time_interleaved
 
 
 def turns(seed: int, rounds: int = 20, warmup_rounds: int = 2) -> tuple[str, dict[str, int]]:
@@ -30,3 +32,10 @@ def test_every_round_is_reported_after_its_calls() -> None:
         calls, rounds=2, warmup_rounds=1, seed=0, on_round=lambda: order.append("round")
     )
     assert order == ["a", "round"] * 3
+
+
+def test_time_in_which_a_thread_waits_is_no_cpu_time() -> None:
+    calls = {"waits": lambda: time.sleep(0.05)}
+    seconds = time_interleaved(calls, rounds=2, warmup_rounds=0, seed=0)["waits"]
+    assert min(seconds) >= 0.05
+    assert max(CPU_TIMER(calls, rounds=2, warmup_rounds=0, seed=0)["waits"]) < 0.02

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from spaces.files.errors import CorpusError
+from trainable.lists.listed_pairs import ListRules, read_pairs
 from trainable.lists.pair_checks import speaker_warnings
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.parsing import TrialPair, Utterance
@@ -163,6 +164,28 @@ def test_without_a_folder_target_pairs_connect_utterances() -> None:
     assert found.rule is None
     assert found.num_speakers == 4
     assert found.in_words.endswith("at most 4 speakers")
+
+
+@pytest.mark.parametrize(("right", "swapped"), [(False, True), (True, False)])
+def test_labels_that_agree_only_with_0_and_1_swapped_are_refused(
+    tmp_path: Path, right: bool, swapped: bool
+) -> None:
+    index = index_of("{s}{u}.wav")
+    lines = [
+        f"{int(same == right)} {index.paths[a]} {index.paths[b]}"
+        for same, a, b in zip(index.is_target, index.a, index.b, strict=True)
+    ]
+    file = tmp_path / "trials.txt"
+    file.write_text("\n".join(lines) + "\n")
+    for path in index.paths:
+        (tmp_path / path).touch()
+    faults = read_pairs(file, tmp_path, []).faults()
+    assert bool(faults) == swapped
+    if swapped:
+        assert "of 4 non-target pairs, and with 0 and 1 swapped no label contradicts" in faults[0]
+        assert "set labels: 0 is target" in faults[0]
+        right_way = ListRules(labels="1 is target")
+        assert not read_pairs(file, tmp_path, [], rules=right_way).faults()
 
 
 def test_the_speaker_can_be_given(tmp_path: Path) -> None:
