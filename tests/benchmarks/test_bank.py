@@ -32,6 +32,7 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import AnyTeacher, Crops, TeacherOutput
 from trainable.teachers.network import Teacher
+from trainable.training.batches import Batches
 from trainable.training.trainer import Trainer
 
 FRAMES = 40
@@ -197,11 +198,11 @@ def masks_and_rows(
         bank = CropBank(num_crops=num_crops, crop_frames=FRAMES, seed=0)
     recorder, drawn = Recorder(bank, network), []
 
-    def remember(_: Trainer, feat: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    def remember(_: Batches, feat: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         drawn.append(rng.random())
         return feat
 
-    monkeypatch.setattr(Trainer, "_masked", remember)
+    monkeypatch.setattr(Batches, "_masked", remember)
     trainer(data, Witness(teacher=recorder)).run_epoch()
     row = np.concatenate([crops.row_B for crops in recorder.asked])
     start = np.concatenate([crops.start_B for crops in recorder.asked])

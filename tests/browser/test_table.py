@@ -73,7 +73,7 @@ def test_words_and_state_filter_the_rows(look: Callable[..., Page]) -> None:
     stopped = every.count("stopped early")
     expect(page.locator("#count")).to_have_text(f"{stopped} of {NUM_TRIALS} rows")
     page.locator("#words").fill("cosine")
-    assert set(column(page, "distillation")) == {"cosine"}
+    assert set(column(page, "distill")) == {"cosine"}
     assert 0 < len(column(page, "state")) < stopped
     page.locator("#state").select_option("")
     page.locator("#words").fill("no such words")

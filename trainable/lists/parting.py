@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import fisher_exact
 
 # A folder and labels that agree so rarely by chance are of the same speakers: where the labels
 # contradict each other, so that some are wrong for certain, and where they do not.
@@ -67,6 +66,9 @@ def agreement(
         is_target: (P,) the labels.
         num_rules: Number of rules that were tried.
     """
+    # Slow to import, in every process of a trial, and few lists need it.
+    from scipy.stats import fisher_exact
+
     kinds = (is_same, ~is_same)
     table = [[int((kind & label).sum()) for label in (is_target, ~is_target)] for kind in kinds]
     right = [row[place] / max(sum(row), 1) for place, row in enumerate(table)]
