@@ -12,6 +12,7 @@ from search.cli import store
 from search.cli.console import console, progress_bar, table_of
 from search.cli.convert import convert
 from search.cli.groups import command_group
+from spaces.files.errors import CorpusError
 
 if TYPE_CHECKING:
     from trainable.corpus.check import CorpusReport
@@ -114,8 +115,12 @@ def check(
     # On a copy of the settings: corpus.yaml itself stays strict for trainings and searches.
     if allow_shared_speakers:
         config = config.model_copy(update={"allow_shared_speakers": True})
-    with progress_bar("files") as progress:
-        report = check_corpus(config, progress)
+    try:
+        with progress_bar("files") as progress:
+            report = check_corpus(config, progress)
+    except CorpusError as error:
+        more = "these are faults; warnings are printed by a check that finds none"
+        raise CorpusError([*error.faults, more]) from error
     console.print(_report_table(report))
     for part in report.parts:
         if part.speakers_found:

@@ -35,6 +35,7 @@ _STARTS = tuple(
     for start, what, remedy in (
         (rb"\x93NUMPY", "a NumPy array (.npy)", AS_PARQUET),
         (rb"\x89HDF\r\n", "an HDF5 file", AS_PARQUET),
+        (rb"version https://git-lfs", "a pointer of Git LFS", "get the file with: git lfs pull"),
         (rb"PAR1", "a Parquet file", "give it a name that ends in .parquet"),
         (rb"[^\0\n]{0,1000} \0B(?:FV|DV|FM|DM|CM)", "a Kaldi archive (.ark)", AS_PARQUET),
         (rb"\S+ +\[ *[-+0-9.]", "a Kaldi archive (.ark)", AS_PARQUET),

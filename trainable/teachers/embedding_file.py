@@ -8,6 +8,7 @@ Shapes: N crops of the file, D embedding.
 """
 
 import contextlib
+import difflib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,9 @@ def _is_by_crop(file: Path, schema: pa.Schema) -> bool:
     others = [other for other in schema.names if other not in COLUMNS]
     of_crops = (START, NUM_FRAMES)
     # A misspelt column is no missing one.
-    by_crop = any(name in schema.names or did_you_mean(name, others) for name in of_crops)
+    by_crop = any(
+        name in schema.names or difflib.get_close_matches(name, others, n=1) for name in of_crops
+    )
     needed = COLUMNS if by_crop else (UTTERANCE, EMBEDDING)
     if faults := list(_schema_faults(schema, needed, others)):
         raise TrainingError("\n".join(f"{file}: {fault}" for fault in faults))
@@ -186,7 +189,7 @@ def _schema_faults(
     for name in needed:
         if name not in schema.names:
             yield (
-                f"column {name!r} is missing (needed: {', '.join(COLUMNS)})"
+                f"column {name!r} is missing (needed: {', '.join(needed)})"
                 f"{did_you_mean(name, others)}"
             )
             continue

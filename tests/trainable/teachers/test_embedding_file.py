@@ -84,6 +84,15 @@ def test_a_missing_column_is_named_with_the_nearest_one(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "e.parquet", ["a.wav"])
 
 
+def test_rows_of_whole_utterances_need_two_columns_and_no_other(tmp_path: Path) -> None:
+    columns = {"path": ROWS["utterance"], "embedding": ROWS["embedding"]}
+    pq.write_table(pa.table(columns), tmp_path / "e.parquet")
+    with pytest.raises(TrainingError) as error:
+        read_embeddings(tmp_path / "e.parquet", ["a.wav"])
+    assert "column 'utterance' is missing (needed: utterance, embedding)" in str(error.value)
+    assert "start_frame" not in str(error.value)
+
+
 def test_a_file_other_than_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "e.parquet").write_text("utterance,start_frame\n")
     with pytest.raises(TrainingError, match=r"e\.parquet: not a readable Parquet file"):

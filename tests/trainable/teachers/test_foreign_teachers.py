@@ -54,6 +54,7 @@ CASES = {
     "t.h5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file", AS_PARQUET),
     "t.csv": (b"path,d0,d1\na.wav,0.5,-1e-3\n", "a table of text", AS_PARQUET),
     "list.txt": ("id1 a.wav\nid2 bé.wav\n".encode(), "a text file", "if it holds embeddings"),
+    "lfs.pt": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "git lfs pull"),
     "t.pq": (b"PAR1" + bytes(64), "a Parquet file", "that ends in .parquet"),
     "t.safetensors": (
         struct.pack("<Q", len(HEADER)) + HEADER + bytes(4), "a safetensors file", OWN_PROGRAM
