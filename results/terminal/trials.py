@@ -159,12 +159,12 @@ def trial_columns(
     for column in plain_columns(rows, names):
         match column.name:
             case "trial":
-                made.append(replace(column, cells=[trial_text(row) for row in rows]))
+                made.append(_with_cells(column, [trial_text(row) for row in rows]))
             case "veer_pct":
                 made += _veer_columns(column, rows)
             case "repeat_mean_pct":
                 texts = [repeats_text(row) for row in rows]
-                made.append(replace(column, cells=texts, is_numeric=False))
+                made.append(replace(_with_cells(column, texts), is_numeric=False))
             case _:
                 made.append(column)
         if column.name == _before_curve(names) and scale is not None:
@@ -214,11 +214,17 @@ def _veer_columns(veer: GridColumn, rows: Sequence[TableRow]) -> list[GridColumn
         for text, row in zip(veer.cells, rows, strict=True)
     ]
     indent = " " * (width - len(veer.heading))
-    made = [replace(veer, heading=indent + veer.heading, cells=texts, is_numeric=False)]
+    heading = indent + veer.heading
+    made = [replace(_with_cells(veer, texts), heading=heading, is_numeric=False)]
     intervals = [_interval(row) for row in rows]
     if any(intervals):
         made.append(GridColumn(name=INTERVAL, heading="(95 %)", cells=intervals))
     return made
+
+
+def _with_cells(column: GridColumn, cells: Sequence[str]) -> GridColumn:
+    """Return the column with other texts, which have no short form."""
+    return replace(column, cells=cells, short_cells=None)
 
 
 def _interval(row: TableRow) -> str:

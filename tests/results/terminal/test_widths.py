@@ -54,6 +54,7 @@ def test_what_was_sampled_comes_before_what_is_measured_at_every_width(width: in
     assert len(rows) == table.num_rows + 1
     assert set(names) & set(MEASURED) == set() or set(listing.varied) <= set(names)
     assert re.search(r"9\.53", rows[1])
+    assert [row for row in rows if "≈" in row] == [rows[2]]
     assert "worker died" in text
     number = len(set(left_out) - {"note"})
     words = " ".join(text.split())
