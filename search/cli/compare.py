@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from search.cli.console import console, print_for_programs
-from spaces.files.errors import ConfigError
 
 
 def compare(
@@ -24,9 +23,6 @@ def compare(
     from results.compare.compare import compare_runs
     from results.compare.view import comparison_view
 
-    places = [run.resolve() for run in runs]
-    if twice := [run for run, place in zip(runs, places, strict=True) if places.count(place) > 1]:
-        raise ConfigError(f"each run must be named once, got {twice[0]} {len(twice)} times")
     comparison = compare_runs([RunView.read(run) for run in runs])
     if as_json:
         print_for_programs(json.dumps(comparison.as_dict(), indent=2, default=str))

@@ -52,10 +52,7 @@ class TrialList:
 
 
 def read_list(
-    file: Path,
-    root: Path,
-    corpus: CorpusConfig | None = None,
-    rules: ListRules | None = None,
+    file: Path, root: Path, corpus: CorpusConfig | None = None, rules: ListRules | None = None
 ) -> TrialList:
     """Read and check a trial list; no audio is opened.
 
@@ -70,8 +67,7 @@ def read_list(
     """
     own = [] if corpus is None else [corpus.val_list, corpus.test_list]
     is_own = any(each is not None and is_same_file(file, each) for each in own)
-    if rules is None:
-        rules = corpus.list_rules if corpus is not None and is_own else ListRules()
+    rules = rules or (corpus.list_rules if corpus is not None and is_own else ListRules())
     pairs = read_trial_list(file, root, rules)
     return TrialList(file=file, root=root, pairs=pairs, sha256=content_sha256(pairs), rules=rules)
 

@@ -169,7 +169,7 @@ def test_linked_speakers_are_refused_as_lists_refuse_them(tmp_path: Path) -> Non
     root = make_tree(tmp_path / "wav")
     (root / "id00").rename(tmp_path / "elsewhere")
     (root / "id00").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CorpusError, match=r"id00 leads to .*elsewhere; copy it with") as e:
+    with pytest.raises(CorpusError, match=r"id00 leads to .*elsewhere; copy the root with") as e:
         prepare_corpus(root, root, settings())
     assert len(e.value.faults) == 1
     assert texts(root) == {}
