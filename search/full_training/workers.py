@@ -33,6 +33,8 @@ ENVIRONMENT = {
     # Its log of each worker's standard output would mix with the progress.
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    # A busy machine imports PyTorch slowly, and the default of 60 s would count as a death.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
 }
 
 
