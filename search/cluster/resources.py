@@ -59,7 +59,7 @@ def num_trials_at_once(share: ResourceShare, nodes: Sequence[Node]) -> int:
     Raises:
         ConfigError: No node has what one trial asks for.
     """
-    fits = sum(_num_on(share, node) for node in nodes)
+    fits = sum(num_on(share, node) for node in nodes)
     if fits == 0:
         raise ConfigError(_nothing_fits(share, nodes))
     return fits
@@ -112,7 +112,8 @@ def at_once_line(at_once: int, fitting: int, share: ResourceShare) -> str:
     return line
 
 
-def _num_on(share: ResourceShare, node: Node) -> int:
+def num_on(share: ResourceShare, node: Node) -> int:
+    """Return how often a node has what a share reserves."""
     by_cpu = num_by_cpu(share.num_cpus, node)
     if share.num_gpus == 0:
         return by_cpu

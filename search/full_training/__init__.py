@@ -1,4 +1,4 @@
 """A full training on several processes, through Ray Train.
 
-May import: models, spaces.files, trainable, search.cluster.
+May import: models, spaces.files, trainable, search.cluster, search.loop.
 """

@@ -12,11 +12,13 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Empty, Queue
 
 from models.user_code import code_root
+from search.cluster.check import last_line
 from search.cluster.connection import connected, environment
-from search.cluster.resources import Node, cluster_nodes
+from search.cluster.resources import Node, cluster_nodes, num_by_cpu, num_on
 from search.full_training.events import FAILED, RESULT, Event
 from search.full_training.plan import Workers
 from search.full_training.worker import WorkerTask, train_worker
+from search.loop.shares import ResourceShare
 from spaces.files.errors import ConfigError, TrainingError, VeerError
 from trainable.config.trial_config import TrainRunConfig
 from trainable.features.training_data import TrainingData, reopening_keys
@@ -59,8 +61,9 @@ def run_on_workers(
     """
     Ranks(size=workers.number).require_batch(config.trial.training.batch_size)
     with environment(ENVIRONMENT), connected(workers.address):
-        num_threads = workers.num_threads or threads_each(workers, cluster_nodes())
-        require_free_places(workers, num_threads, cluster_nodes())
+        nodes = cluster_nodes()
+        num_threads = workers.num_threads or threads_each(workers, nodes)
+        require_free_places(workers, num_threads, nodes)
         task = WorkerTask(
             config=config,
             opened=reopening_keys(config.corpus, data),
@@ -95,7 +98,7 @@ class _Run:
         return self._result
 
     def _go_on_after(self, error: Exception) -> None:
-        why = str(error).strip().splitlines()[-1]
+        why = last_line(error)
         if self._starts >= MOST_STARTS:
             raise TrainingError(
                 f"the workers died {self._starts} times without a new epoch: {why}; nothing saved "
@@ -154,7 +157,7 @@ def threads_each(workers: Workers, nodes: list[Node]) -> int:
     """Return the most CPUs that every worker can have at once, 1 or more."""
     most = max((int(node.num_cpus) for node in nodes), default=1)
     for num_cpus in range(most, 1, -1):
-        if sum(int(node.num_cpus // num_cpus) for node in nodes) >= workers.number:
+        if sum(num_by_cpu(num_cpus, node) for node in nodes) >= workers.number:
             return num_cpus
     return 1
 
@@ -165,9 +168,10 @@ def require_free_places(workers: Workers, num_threads: int, nodes: list[Node]) -
     Raises:
         ConfigError: There is no room for them.
     """
-    asked = _resources(workers, num_threads)
-    room = sum(_room_on(node, asked) for node in nodes)
+    share = ResourceShare(num_cpus=num_threads, num_gpus=float(workers.use_gpu))
+    room = sum(num_on(share, node) for node in nodes)
     if room < workers.number:
+        asked = _resources(workers, num_threads)
         what = " and ".join(f"{number:g} {name}" for name, number in asked.items())
         has = "; ".join(
             f"{node.address}: {node.num_cpus:g} CPU, {node.num_gpus:g} GPU" for node in nodes
@@ -180,11 +184,6 @@ def require_free_places(workers: Workers, num_threads: int, nodes: list[Node]) -
 
 def _resources(workers: Workers, num_threads: int) -> dict[str, float]:
     return {"CPU": float(num_threads)} | ({"GPU": 1.0} if workers.use_gpu else {})
-
-
-def _room_on(node: Node, asked: dict[str, float]) -> int:
-    has = {"CPU": node.num_cpus, "GPU": node.num_gpus}
-    return min(int(has[name] // number) for name, number in asked.items())
 
 
 def _started(fit: Callable[[], object]) -> "Future[object]":

@@ -7,7 +7,7 @@ only the student's forward pass, which calls no optimizer.
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,42 +21,39 @@ _SGD_STEP = inspect.unwrap(SGD.step)
 # In the state of a parameter: Adam's name for its number of updates.
 STEP = "step"
 
+OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
 
+
+def _unwrapped(kind: type[OptimizerT]) -> type[OptimizerT]:
+    """Return an optimizer class with the methods that PyTorch wraps, besides `step`."""
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        setattr(kind, name, inspect.unwrap(getattr(kind, name)))
+    return kind
+
+
+@_unwrapped
 class EagerAdam(Adam):
     """Adam with the methods that PyTorch wraps; the results are the same to the last bit."""
 
-    add_param_group = inspect.unwrap(Adam.add_param_group)
-    zero_grad = inspect.unwrap(Adam.zero_grad)
-    state_dict = inspect.unwrap(Adam.state_dict)
-    load_state_dict = inspect.unwrap(Adam.load_state_dict)
-
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Update the parameters by their gradients."""
         return _ADAM_STEP(self, closure)
 
 
+@_unwrapped
 class EagerAdamW(AdamW):
     """AdamW, likewise."""
 
-    add_param_group = inspect.unwrap(AdamW.add_param_group)
-    zero_grad = inspect.unwrap(AdamW.zero_grad)
-    state_dict = inspect.unwrap(AdamW.state_dict)
-    load_state_dict = inspect.unwrap(AdamW.load_state_dict)
-
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Update the parameters by their gradients."""
         return _ADAM_STEP(self, closure)
 
 
+@_unwrapped
 class EagerSGD(SGD):
     """SGD, likewise; one parameter's state also has the number of updates, as with Adam."""
-
-    add_param_group = inspect.unwrap(SGD.add_param_group)
-    zero_grad = inspect.unwrap(SGD.zero_grad)
-    state_dict = inspect.unwrap(SGD.state_dict)
-    load_state_dict = inspect.unwrap(SGD.load_state_dict)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
