@@ -20,7 +20,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else "Veer needs Python 3.11 to 3.13, found %d.%d; try: make PYTHON=python3.12 ..." % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable '.[demo,dashboard,dev]'
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable '.[demo,dashboard,kaldi,onnx,dev]'
 	@touch $@
 
 # The tests of the page drive a browser. If there is none and it cannot be installed, they fail and
