@@ -4,7 +4,7 @@ Shapes: P trial pairs, R bootstrap replicates, N seeds.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def choose(run: Path, lists: Mapping[str, OneList]) -> Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """How far the EERs of an arm are above the search's on one list, in points.
+    """How far the EERs of an arm are above those of another on one list, in points.
 
     Attributes:
         by_seed: Difference for each seed, both students on the same replicates.
@@ -149,20 +149,18 @@ class Against:
     over_seeds: Interval
 
 
-def against(
-    other: Sequence[Chosen], search: Sequence[Chosen], name: str, num_speakers: int
-) -> Against:
-    """Compare one arm with the search, seed by seed.
+def against(arm: Sequence[Judged], base: Sequence[Judged], num_speakers: int) -> Against:
+    """Compare two arms on one list, seed by seed.
 
     Args:
-        other: Students chosen by the arm, one per seed, at least two.
-        search: Students chosen by the search, with the same seeds.
-        name: Name of the list.
+        arm: Students of the arm, one per seed, at least two.
+        base: Students of the other, with the same seeds.
         num_speakers: Speakers of the list.
     """
-    judged = [(a.judged[name], b.judged[name]) for a, b in zip(other, search, strict=True)]
-    by_seed = tuple(_difference(a, b, num_speakers) for a, b in judged)
-    mean = _difference(_mean(a for a, _ in judged), _mean(b for _, b in judged), num_speakers)
+    by_seed = tuple(
+        _difference(one, other, num_speakers) for one, other in zip(arm, base, strict=True)
+    )
+    mean = _difference(_mean(arm), _mean(base), num_speakers)
     behind = np.array([each.behind_pct for each in by_seed])
     half = float(stdtrit(behind.size - 1, (1 + LEVEL) / 2) * behind.std(ddof=1))
     half /= math.sqrt(behind.size)
@@ -175,7 +173,7 @@ def table(found: Mapping[str, Sequence[Chosen]], name: str, teacher: Judged) -> 
     """Return the EER of each arm on one list, percent, by seed and as a mean, as Markdown."""
     num_seeds = len(found[SEARCH])
     seeds = [f"seed {seed}" for seed in range(num_seeds)]
-    lines = _markdown_head(["", *seeds, "mean"])
+    lines = markdown_head(["", *seeds, "mean"])
     for arm, chosen in found.items():
         figures = [each.judged[name].eer_pct for each in chosen]
         lines.append(_line(arm, [*figures, float(np.mean(figures))], "{:.2f}"))
@@ -187,17 +185,19 @@ def differences_table(
 ) -> list[str]:
     """Return each other arm minus the search, as Markdown; above 0 the search is better."""
     head = ["", "list", "mean", "95 % over speakers", "95 % over seeds", "by seed"]
-    lines = _markdown_head(head)
+    lines = markdown_head(head)
     for name, one in lists.items():
         for arm, chosen in found.items():
             if arm == SEARCH:
                 continue
-            above = against(chosen, found[SEARCH], name, one.num_speakers)
+            judged = [each.judged[name] for each in chosen]
+            search = [each.judged[name] for each in found[SEARCH]]
+            above = against(judged, search, one.num_speakers)
             seeds = "; ".join(
-                f"{each.behind_pct:+.2f} ({_interval(each.interval)})" for each in above.by_seed
+                f"{each.behind_pct:+.2f} ({signed(each.interval)})" for each in above.by_seed
             )
-            cells = [arm, name, f"{above.mean.behind_pct:+.2f}", _interval(above.mean.interval)]
-            lines.append(f"| {' | '.join([*cells, _interval(above.over_seeds), seeds])} |")
+            cells = [arm, name, f"{above.mean.behind_pct:+.2f}", signed(above.mean.interval)]
+            lines.append(f"| {' | '.join([*cells, signed(above.over_seeds), seeds])} |")
     return lines
 
 
@@ -210,7 +210,7 @@ def found_table(found: Mapping[str, Sequence[Chosen]]) -> list[str]:
         "parameters": lambda each: f"{each.num_params:,}",
         "VEER % in the search": lambda each: f"{each.veer_pct:.2f}",
     }
-    lines = _markdown_head(["", "seed", *columns])
+    lines = markdown_head(["", "seed", *columns])
     for arm, chosen in found.items():
         for seed, each in enumerate(chosen):
             cells = [str(value_of(each)) for value_of in columns.values()]
@@ -224,20 +224,19 @@ def _difference(one: Judged, other: Judged, num_speakers: int) -> EERDifference:
     )
 
 
-def _mean(judged: Iterable[Judged]) -> Judged:
+def _mean(judged: Sequence[Judged]) -> Judged:
     """Return the mean over seeds, for the list and for each replicate of its speakers."""
-    each = list(judged)
     return Judged(
-        eer_pct=float(np.mean([one.eer_pct for one in each])),
-        replicates_pct=np.mean([one.replicates_pct for one in each], axis=0),
+        eer_pct=float(np.mean([one.eer_pct for one in judged])),
+        replicates_pct=np.mean([one.replicates_pct for one in judged], axis=0),
     )
 
 
-def _interval(interval: Interval | None) -> str:
+def signed(interval: Interval | None) -> str:
     return "none" if interval is None else f"{interval.low_pct:+.2f} to {interval.high_pct:+.2f}"
 
 
-def _markdown_head(names: Sequence[str]) -> list[str]:
+def markdown_head(names: Sequence[str]) -> list[str]:
     return [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
 
 

@@ -1,17 +1,21 @@
-"""Figures of the benchmarks `headline` and `with-teacher` on made-up teachers and pairs."""
+"""Figures of the benchmarks `headline`, `with-teacher` and `recipe` on made-up pairs."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import ttest_rel
 
+from tests.benchmarks import recipe
 from tests.benchmarks.headline import embedding_dim_of
-from tests.benchmarks.headline_figures import both_lists, choose
+from tests.benchmarks.headline_figures import Judged, both_lists, choose
 from tests.benchmarks.headline_runs import Plan, cut_in_two
 from tests.benchmarks.with_teacher import Pair, report_lines
 from tests.worlds.corpus import write_corpus
 from tests.worlds.trained_run import train_both, write_trained_run
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.machine.cache_dir import CACHE_VARIABLE
 from trainable.verification.evaluation import validation_scores
@@ -94,3 +98,26 @@ def test_the_gain_of_a_teacher_is_a_ratio_of_the_same_configs() -> None:
     assert lines[2] == "| 0 | 16 | 2 | 0.50 | 0.0010 | 8.00, 10.00 | 16.00, 20.00 |"
     assert lines[4].startswith("median with the teacher 9.00 % (8.00 to 10.00), without 18.00 %")
     assert lines[5].endswith("2.00 (2.00 to 2.00)")
+
+
+def test_a_step_of_the_recipe_is_compared_with_the_same_seeds() -> None:
+    def judged(*eer_pct: float) -> list[Judged]:
+        return [Judged(eer_pct=each, replicates_pct=np.full(100, each)) for each in eer_pct]
+
+    plain, averaged = (10.0, 12.0, 11.0), (9.0, 11.5, 9.5)
+    found = {recipe.PLAIN: judged(*plain), "averaged": judged(*averaged)}
+    lines = list(recipe.report_lines(found, 20))
+    assert lines[2] == f"| {recipe.PLAIN} | 10.00 | 12.00 | 11.00 | 11.00 |  |  |  |"
+    low, high = ttest_rel(averaged, plain).confidence_interval(0.95)
+    seeds = f"{low:+.2f} to {high:+.2f}"
+    start = "| averaged | 9.00 | 11.50 | 9.50 | 10.00 | -1.00 | -1.00 to -1.00 |"
+    assert lines[3] == f"{start} {seeds} |"
+
+
+def test_the_steps_of_the_recipe_are_settings_of_a_training() -> None:
+    for settings in recipe.steps(18).values():
+        tree: dict[str, dict[str, object]] = {"training": {"max_epochs": 18}, "loss": {}}
+        for name, value in settings.items():
+            section, _, key = name.partition(".")
+            tree[section][key] = value
+        TrialConfig.model_validate(tree)
