@@ -10,7 +10,7 @@ import typer
 from search.cli.console import console
 
 if TYPE_CHECKING:
-    from trainable.lists.converting import ConvertedList
+    from trainable.list_formats.converting import ConvertedList
 
 
 def convert(
@@ -54,8 +54,8 @@ def convert(
     from results.analysis.faults import counted
     from spaces.files.atomic import write_text_atomically
     from spaces.files.errors import VeerError
-    from trainable.lists.converting import convert_list
-    from trainable.lists.list_text import new_name
+    from trainable.list_formats.converting import convert_list
+    from trainable.list_formats.list_text import new_name
 
     target = out or new_name(file)
     if target.exists() and not force:

@@ -3,8 +3,8 @@
 import shlex
 from pathlib import Path
 
-from trainable.lists.converting import convert_list
-from trainable.lists.list_text import new_name
+from trainable.list_formats.converting import convert_list
+from trainable.list_formats.list_text import new_name
 from trainable.lists.parsing import TrialPair, Utterance, parse_train_list, parse_trial_list
 
 A, B, C = "a/1.wav", "a/2.wav", "b/1.wav"

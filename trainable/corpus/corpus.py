@@ -23,7 +23,7 @@ from trainable.corpus.shared import (
     shared_speaker_faults,
     train_faults,
 )
-from trainable.lists.listed_files import ListedFiles
+from trainable.list_formats.listed_files import ListedFiles
 from trainable.lists.listed_pairs import ListedPairs, ListRules, first_lines, read_pairs
 from trainable.lists.pair_checks import LabelRule
 from trainable.lists.parsing import TrialPair, Utterance, parse_train_list

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import CorpusError, VeerError
 from spaces.files.yaml_file import write_yaml
-from trainable.lists.listed_files import ListedFiles
+from trainable.list_formats.listed_files import ListedFiles
 
 Layout = Literal["voxceleb", "librispeech"]
 # speaker -> session -> paths relative to the root, all sorted

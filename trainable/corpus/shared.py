@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainable.lists.listed_files import ListedFiles
+from trainable.list_formats.listed_files import ListedFiles
 from trainable.lists.listed_pairs import ListedPairs
 from trainable.lists.pair_checks import MAX_NAMED
 from trainable.lists.parsing import Utterance

@@ -1,4 +1,4 @@
-"""Train lists and trial lists: lines, foreign formats, files, speakers of paths, labels.
+"""Train lists and trial lists, parsed and checked: lines, pairs, the speakers of paths.
 
-May import: spaces.files.
+May import: spaces.files, trainable.list_formats.
 """

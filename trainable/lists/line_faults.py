@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainable.lists.foreign_lists import convert_command
-from trainable.lists.list_formats import ListKind
+from trainable.list_formats.foreign_lists import convert_command
+from trainable.list_formats.layouts import ListKind
 
 # Faults of a kind that are named one by one, such as missing files; further ones are counted.
 MAX_NAMED_LINES = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spaces.files.errors import CorpusError
-from trainable.lists.listed_files import ListedFiles
+from trainable.list_formats.listed_files import ListedFiles
 from trainable.lists.pair_checks import (
     IndexedList,
     LabelRule,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from trainable.lists.listed_files import ListedFiles
+from trainable.list_formats.listed_files import ListedFiles
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.speakers import ListSpeakers, are_swapped
 

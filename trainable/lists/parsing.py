@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from spaces.files.complaints import short_repr
 from spaces.files.errors import ConfigError
-from trainable.lists.foreign_lists import foreign_fault
-from trainable.lists.line_faults import LineFaults
-from trainable.lists.list_formats import (
+from trainable.list_formats.foreign_lists import foreign_fault
+from trainable.list_formats.layouts import (
     LINE_FORMS,
     STANDARD,
     ListFormat,
@@ -23,9 +22,10 @@ from trainable.lists.list_formats import (
     layout_of,
     list_format,
 )
-from trainable.lists.list_labels import is_target_label
-from trainable.lists.list_text import read_lines
-from trainable.lists.listed_files import ELSEWHERE, UTTERANCE_NAMES, ListedFiles
+from trainable.list_formats.list_labels import is_target_label
+from trainable.list_formats.list_text import read_lines
+from trainable.list_formats.listed_files import ELSEWHERE, UTTERANCE_NAMES, ListedFiles
+from trainable.lists.line_faults import LineFaults
 
 _Line = TypeVar("_Line")
 _LABELS = {"1": True, "0": False}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spaces.files.complaints import short_repr
 from spaces.files.errors import ConfigError, CorpusError
-from trainable.lists.list_text import read_lines
+from trainable.list_formats.list_text import read_lines
 
 
 def read_speaker_map(file: Path, paths: Iterable[str]) -> dict[str, str]:

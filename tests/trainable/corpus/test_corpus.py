@@ -13,7 +13,7 @@ from trainable.corpus.corpus import (
     read_corpus_config,
     read_trial_list,
 )
-from trainable.lists.listed_files import LINK_REMEDY
+from trainable.list_formats.listed_files import LINK_REMEDY
 
 TRAIN = ["a a/s1/1.wav", "a a/s2/1.wav", "b b/s1/1.wav"]
 PAIRS = ["1 y/s1/1.wav y/s2/1.wav", "0 x/s1/1.wav y/s1/1.wav"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from spaces.files.complaints import short_repr
 from spaces.files.errors import ConfigError, CorpusError
-from trainable.lists.foreign_lists import names_utterances, why_not_converted
-from trainable.lists.list_formats import (
+from trainable.list_formats.foreign_lists import names_utterances, why_not_converted
+from trainable.list_formats.layouts import (
     LINE_FORMS,
     ListFormat,
     ListKind,
@@ -17,9 +17,9 @@ from trainable.lists.list_formats import (
     is_path,
     list_format,
 )
-from trainable.lists.list_labels import is_target_label
-from trainable.lists.list_text import read_text
-from trainable.lists.listed_files import ListedFiles
+from trainable.list_formats.list_labels import is_target_label
+from trainable.list_formats.list_text import read_text
+from trainable.list_formats.listed_files import ListedFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

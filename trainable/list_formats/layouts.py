@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from trainable.lists.list_labels import is_label
+from trainable.list_formats.list_labels import is_label
 
 ListKind = Literal["train", "trial"]
 LINE_FORMS: dict[ListKind, str] = {"train": "SPEAKER PATH", "trial": "1|0 PATH_A PATH_B"}

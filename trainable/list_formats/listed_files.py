@@ -5,7 +5,7 @@ import posixpath
 import stat
 from pathlib import Path, PurePath, PureWindowsPath
 
-from trainable.lists.path_repairs import NearPath, PathRepairs
+from trainable.list_formats.path_repairs import NearPath, PathRepairs
 
 # PATH_MAX of Linux: no file has a longer path, and the system refuses to look one up.
 MAX_PATH_CHARS = 4096

@@ -6,7 +6,7 @@ import pytest
 
 from spaces.files.errors import CorpusError
 from tests.worlds.listed import PAIRS, UTTERANCES, A, B, C, converted, make_root, refused
-from trainable.lists.converting import convert_list
+from trainable.list_formats.converting import convert_list
 from trainable.lists.parsing import parse_train_list, parse_trial_list
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spaces.files.complaints import short_repr
-from trainable.lists.list_formats import LINE_FORMS, ListFormat, ListKind, fields_of, is_path
+from trainable.list_formats.layouts import LINE_FORMS, ListFormat, ListKind, fields_of, is_path
 
 _TRAIN_AND_TRIAL = "give the train list as train_list and the trial list as val_list"
 
