@@ -10,8 +10,6 @@ limits, Biometrika 26 (1934).
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from scipy.stats import binomtest, kendalltau, spearmanr
-
 from results.analysis.ranking import may_rank
 from results.audit.findings import (
     ControlResult,
@@ -39,6 +37,9 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
     # SciPy warns and returns NaN where one side is constant.
     if len(pairs) < FEWEST_FOR_CORRELATION or len(set(at_rung)) < 2 or len(set(at_end)) < 2:
         return Correlation(num=len(pairs))
+    # Not at the top: importing it takes a second, and a search imports this file at its start.
+    from scipy.stats import kendalltau, spearmanr
+
     tau = kendalltau(at_rung, at_end)
     return Correlation(
         num=len(pairs),
@@ -50,6 +51,8 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
 
 def exact_interval(num: int, of: int) -> tuple[float, float]:
     """Return the 95 % interval of a share by Clopper and Pearson, 0 to 1."""
+    from scipy.stats import binomtest  # see above
+
     exact = binomtest(num, of).proportion_ci(confidence_level=CONFIDENCE, method="exact")
     return float(exact.low), float(exact.high)
 

@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
 
-from scipy.stats import studentized_range
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from results.analysis.ranking import ranked, repeats_of
 from results.audit.audit import COMPLETE, CONFIDENCE, end_veer_pct
@@ -41,7 +40,7 @@ def audit_seeds(trials: Sequence[TrialHistory], most: int) -> SeedsAudit | None:
         pooled_sd_pct=pooled,
         degrees=degrees,
         # The difference of two runs has sqrt(2) times the standard deviation of one.
-        pair_pct=math.sqrt(2) * pooled * float(student_t.ppf((1 + CONFIDENCE) / 2, degrees)),
+        pair_pct=math.sqrt(2) * pooled * float(stdtrit(degrees, (1 + CONFIDENCE) / 2)),
         best=tuple(best),
         runs_each=runs,
         spread_pct=max(best_pct, default=0.0) - min(best_pct, default=0.0),
@@ -81,6 +80,8 @@ def _tukey_range_pct(num: int, runs: int, sd_pct: float, degrees: int) -> float 
     """
     if num < 2:
         return None
+    from scipy.stats import studentized_range  # not at the top: importing it takes a second
+
     return float(studentized_range.ppf(CONFIDENCE, num, degrees)) * sd_pct / math.sqrt(runs)
 
 

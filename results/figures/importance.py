@@ -19,7 +19,6 @@ from textwrap import wrap
 
 import optuna
 import plotly.graph_objects as go
-from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial
 
 from results.analysis.run_view import RunView
@@ -157,12 +156,13 @@ def _fanova(trials: Sequence[FrozenTrial], names: Sequence[str], seed: int) -> M
     # Without variance fANOVA would divide by zero.
     if len({trial.value for trial in trials}) == 1:
         return {}
+    # Not at the top: it imports scikit-learn and SciPy's statistics, which takes a second.
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
     study = optuna.create_study(direction="minimize")
     study.add_trials(trials)
     evaluator = FanovaImportanceEvaluator(n_trees=_NUM_TREES, max_depth=_MAX_DEPTH, seed=seed)
-    shares = optuna.importance.get_param_importances(
-        study, evaluator=evaluator, params=list(names)
-    )
+    shares = get_param_importances(study, evaluator=evaluator, params=list(names))
     return {name: float(share) for name, share in shares.items()}
 
 

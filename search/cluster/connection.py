@@ -19,6 +19,7 @@ import ray
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
+from search.cluster.helpers import without_helpers
 from search.cluster.signals import keeping_sigterm
 from search.cluster.tokens import (
     Token,
@@ -41,6 +42,8 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray's default of 15 starves trials next to any other work on the same cores.
     "RAY_worker_niceness": "0",
+    # By default a local Ray starts a Python process for each CPU, whether it is used or not.
+    "RAY_prestart_worker_first_driver": "0",
     # Otherwise a worker's relative paths would count from Tune's folder of the trial.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # With its new output, Tune prints even with verbose=0.
@@ -167,12 +170,13 @@ def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> 
         else {}
     )
     try:
-        ray.init(
-            address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(own | options),
-        )
+        with without_helpers():
+            ray.init(
+                address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(own | options),
+            )
     except Exception as error:  # Ray raises a bare Exception where it does not start in time
         # A failed start may leave Ray's processes behind, and `is_initialized` true.
         ray.shutdown()

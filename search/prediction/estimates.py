@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from results.audit.audit import CONFIDENCE, exact_interval
 from search.prediction.played_search import PlayedSearch
@@ -123,7 +123,7 @@ def mean_of(values: Sequence[float]) -> Estimate:
     if len(values) < 2:
         return Estimate(value=mean, low=-np.inf, high=np.inf)
     error = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    half = float(t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
+    half = float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2)) * error
     return Estimate(value=mean, low=mean - half, high=mean + half)
 
 

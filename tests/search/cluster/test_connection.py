@@ -34,6 +34,8 @@ for _ in range(2):
     with connected(None, num_cpus=1):
         seen.append(ray.get(token.remote()))
         session = pathlib.Path(node().get_session_dir_path())
+        started = set(node().all_processes)
+    assert started == {"gcs_server", "raylet"}, started
     assert "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_MODE" not in os.environ
     logs = [file for file in session.rglob("*") if file.is_file()]
     assert len(logs) > 3, logs
