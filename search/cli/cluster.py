@@ -28,6 +28,14 @@ HostOption = Annotated[
         show_default="chosen by Ray",
     ),
 ]
+BlockOption = Annotated[
+    bool,
+    typer.Option(
+        "--block",
+        help="Stay in the foreground, for Slurm, containers and systemd; at SIGTERM the machine "
+        "leaves the cluster.",
+    ),
+]
 
 
 @app.command()
@@ -49,6 +57,7 @@ def head(
     dashboard_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the dashboard.")
     ] = 8265,
+    block: BlockOption = False,
 ) -> None:
     """Start a cluster on this machine and print the commands to join it.
 
@@ -77,6 +86,8 @@ def head(
     _print(f"  veer cluster join {address}")
     _print(f"then, on one of them:\n  veer search ... --address {address}")
     _print("at the end, on each:\n  veer cluster stop")
+    if block:
+        nodes.stay(address)
 
 
 @app.command()
@@ -88,6 +99,7 @@ def join(
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     host: HostOption = None,
+    block: BlockOption = False,
 ) -> None:
     """Make this machine a node of a cluster; this needs the cluster's token."""
     from search.cluster import nodes
@@ -95,6 +107,8 @@ def join(
     node = nodes.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
     _made_private(nodes.join_cluster(address, node))
     _print(f"this machine is a node of {address}; to leave: veer cluster stop")
+    if block:
+        nodes.stay(address)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from pathlib import Path
 import ray
 
 from search.cluster.connection import ENVIRONMENT, require_access, version_mismatch
+from search.cluster.signals import terminable
 from search.cluster.tokens import (
     TOKEN_PATH,
     Token,
@@ -39,6 +40,9 @@ LOOPBACK = "127.0.0.1"
 # After SIGTERM, before SIGKILL.
 STOP_WITHIN_S = 5.0
 STOP_POLL_S = 0.1
+STAY_POLL_S = 1.0
+# In the command line of the process without which a machine is no node.
+RAYLET = b"/raylet/raylet"
 # From the message of `ray start` where ray[default] is not installed.
 NO_DASHBOARD = "Cannot include dashboard with missing packages"
 LAST_LINES = 5
@@ -171,6 +175,29 @@ def stop_nodes(address: str | None = None) -> int:
     return len(started)
 
 
+def stay(address: str) -> None:
+    """Wait as long as this machine is a node; at SIGTERM or Ctrl-C it leaves the cluster.
+
+    Args:
+        address: The cluster, host and port, as it was given when the node started.
+
+    Raises:
+        ConfigError: The node ended by itself; what is left of it is ended too.
+    """
+    try:
+        with terminable():
+            while any(RAYLET in _command_line(pid) for pid in _marked(address)):
+                time.sleep(STAY_POLL_S)
+    except KeyboardInterrupt:
+        stop_nodes(address)
+        return
+    stop_nodes(address)
+    raise ConfigError(
+        f"this machine is no longer a node of {address}: `veer cluster stop` was run here, or the "
+        "head has ended; start it again by the same command"
+    )
+
+
 def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
     own = {AUTH_MODE: "token", MARK: address}
     # `ray start` runs in another folder, where a relative path would name another file.
@@ -244,6 +271,12 @@ def _marked(address: str | None) -> list[int]:
                 found.append(int(folder.name))
     # A command that is run inside a node's process inherits the mark.
     return [pid for pid in found if pid != os.getpid()]
+
+
+def _command_line(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:

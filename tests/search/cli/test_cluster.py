@@ -1,5 +1,9 @@
 """`veer cluster`: nodes started by the command itself, who gets in, what listens where."""
 
+import os
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from tests.search.commands import veer
 from tests.search.ray_nodes import free_port
 from tests.search.user_home import use_empty_home
 
+ADDRESS = "10.9.8.7:6543"
 LISTENING = "0A"
 LOOPBACKS = {"0100007F", "00000000000000000000000001000000"}
 
@@ -124,6 +129,31 @@ class TestHead:
         port = head.rpartition(":")[2]
         with pytest.raises(ConfigError, match=rf"^--port {port} is taken: .*`veer cluster stop`"):
             veer("cluster", "head", f"--port={port}")
+
+
+@pytest.fixture
+def node() -> Iterator[subprocess.Popen[bytes]]:
+    """What is like a node for `stay`: a process with the mark of `ADDRESS` and a raylet's name."""
+    command = ["bash", "-c", f"exec -a {cluster.RAYLET.decode()} sleep 60"]
+    with subprocess.Popen(command, env={cluster.MARK: ADDRESS}) as process:
+        yield process
+        process.kill()
+
+
+def test_command_stays_as_long_as_the_machine_is_a_node(node, monkeypatch):
+    monkeypatch.setattr(cluster, "STAY_POLL_S", 0.01)
+    threading.Timer(0.2, node.kill).start()
+    with pytest.raises(ConfigError, match=f"no longer a node of {ADDRESS}: .* start it again"):
+        cluster.stay(ADDRESS)
+    assert node.wait(10) == -signal.SIGKILL
+
+
+def test_machine_leaves_at_sigterm(node):
+    before = signal.getsignal(signal.SIGTERM)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    cluster.stay(ADDRESS)
+    assert node.wait(10) == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.cluster
