@@ -47,7 +47,7 @@ _OPACITIES = {"failed": 0.7, "stopped_early": 0.6}
 
 
 def learning_curves(view: RunView) -> go.Figure | None:
-    """Draw VEER by epoch of all trials, with rungs and the teacher; None without a VEER."""
+    """Draw VEER by epoch of all trials, with rungs, last phase and teacher; None without VEER."""
     trials = [trial for trial in view.histories if trial.best is not None]
     if not trials:
         return None
@@ -65,7 +65,7 @@ def learning_curves(view: RunView) -> go.Figure | None:
     _show_each_group_once(figure)
     last = max(max(trial.epochs) for trial in trials)
     figure.update_xaxes(range=[0.5, last + 0.5])
-    _mark_rungs(figure, view, last)
+    _mark_epochs(figure, view, last)
     teacher_line(figure, view.teacher_veer_pct)
     return figure
 
@@ -188,12 +188,16 @@ def _show_each_group_once(figure: go.Figure) -> None:
         seen.add(trace.legendgroup)
 
 
-def _mark_rungs(figure: go.Figure, view: RunView, last: int) -> None:
-    for rung in view.rungs:
-        if rung <= last:
-            figure.add_vline(
-                x=rung,
-                line={"color": "rgba(128,128,128,0.6)", "dash": "dot", "width": 1},
-                annotation={"text": f"rung {rung:g}", "textangle": -90, "yanchor": "top"},
-                annotation_position="top left",
-            )
+def _mark_epochs(figure: go.Figure, view: RunView, last: int) -> None:
+    """Draw a line at each rung, and where the last phase of the best trial begins."""
+    marks = {float(rung): f"rung {rung:g}" for rung in view.rungs if rung <= last}
+    best = () if view.best is None else view.best.in_order
+    if (phase := next((each.epoch for each in best if each.is_last_phase), None)) is not None:
+        marks[phase - 0.5] = "last phase"
+    for epoch, text in marks.items():
+        figure.add_vline(
+            x=epoch,
+            line={"color": "rgba(128,128,128,0.6)", "dash": "dot", "width": 1},
+            annotation={"text": text, "textangle": -90, "yanchor": "top"},
+            annotation_position="top left",
+        )

@@ -128,6 +128,20 @@ def test_rungs_and_the_teacher_are_marked(view_of: ViewOf, last: int, rungs: lis
     assert texts == [*(f"rung {rung:g}" for rung in rungs), "teacher 7.50 %"]
 
 
+def test_the_last_phase_of_the_best_trial_is_marked(view_of: ViewOf) -> None:
+    records = trial_records(0, [9.0, 8.0, 7.0, 6.0])
+    phase = [
+        changed(each, is_last_phase=True) if getattr(each, "epoch", 0) >= 3 else each
+        for each in records
+    ]
+    figure = learning_curves(view_of([STARTED, *phase, *trial_records(1, [12.0] * 4)]))
+    assert figure is not None
+    # Between the last epoch of the main phase and the first of the last one.
+    marks = [shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1]
+    texts = [note.text for note in figure.layout.annotations]
+    assert dict(zip(marks, texts, strict=False))[2.5] == "last phase"
+
+
 def test_a_long_curve_is_thinned_and_keeps_first_last_and_best() -> None:
     veers = [50.0 - 0.01 * epoch for epoch in range(500)]
     veers[333] = 3.0
