@@ -11,8 +11,8 @@ from results.terminal.listing import NO_EFFECT
 from results.terminal.trials import interval_text, repeats_text, trial_text
 
 Facts = tuple[tuple[str, str], ...]
-# A number as tables write it, or `-` for a missing one.
-_NUMBER = re.compile(r"-|-?[\d,]+(\.\d+)?")
+# A number as tables write it, also with its interval, or `-` for a missing one.
+_NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?( \([^)]*\))?")
 # States that are also style classes of the page. Another text never becomes a class.
 _STATE_STYLES = frozenset({"complete", "stopped_early", "failed", "diverged", "running"})
 

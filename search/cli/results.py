@@ -250,17 +250,24 @@ def export(
         typer.Option(help="With --for: name of the plug-in.", show_default="that of the family"),
     ] = None,
     at_latency: Annotated[
-        float | None,
+        str | None,
         typer.Option(
+            metavar="NUMBER",
             help="In place of --trial: the lowest VEER of the students whose CPU time is at most "
             "this share of the teacher's."
         ),
     ] = None,
     at_params: Annotated[
-        int | None, typer.Option(help="The same by the number of parameters.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER", help="The same by the number of parameters, e.g. 500000 or 5e5."
+        ),
     ] = None,
     at_macs: Annotated[
-        int | None, typer.Option(help="The same by multiply-accumulates of an utterance of 2 s.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER", help="The same by multiply-accumulates of an utterance of 2 s."
+        ),
     ] = None,
     code: AllowCodeOption = False,
 ) -> None:
@@ -274,7 +281,7 @@ def export(
     from results.export.export import export_trial
 
     permit(code)
-    costs: Mapping[Goal, float | None]
+    costs: Mapping[Goal, str | None]
     costs = {"cpu_latency": at_latency, "params": at_params, "macs": at_macs}
     trial = within_costs(run, {k: v for k, v in costs.items() if v is not None}, trial)
     if program is not None or folder is not None or name is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,9 @@ from search.cli.console import console, print_for_programs, progress_bar, table_
 from search.cli.options import AllowCodeOption, permit
 
 if TYPE_CHECKING:
-    from search.prediction.prediction import Prediction, Setup
+    from search.prediction.prediction import Setup
+    from search.prediction.prediction_page import Answer
+    from search.prediction.prediction_table import TextTable
     from search.prediction.scaling import ScalingPoint
 
 
@@ -81,7 +84,8 @@ def simulate(
     from results.analysis.run_view import RunView
     from search.prediction.advice import advice
     from search.prediction.prediction import predict, prepare
-    from search.prediction.questions import make_question
+    from search.prediction.prediction_page import Answer
+    from search.prediction.questions import asked_lines, make_question
 
     permit(code)
     views = [RunView.read(run) for run in runs]
@@ -91,50 +95,72 @@ def simulate(
     setup = prepare(views, question)
     with progress_bar("simulated searches") as progress:
         found = predict(setup, range(seed, seed + seeds), within, progress)
-    points = _races(setup, found, scaling)
-    sentence = advice(found)
+    now = datetime.now(UTC)
+    asked = tuple(asked_lines(views, question, setup.variants[0].settings, now))
+    answer = Answer(asked=asked, found=found, sentence=advice(found))
+    # Before the searches up to a VEER: they may take hours, and be interrupted.
+    if not as_json:
+        _print(answer)
+    if out is not None:
+        _write_page(out, answer)
+    points = _race(setup, answer, out, is_quiet=as_json) if scaling else []
     if as_json:
         rows = [asdict(each) for each in points]
-        told = asdict(found) | {"advice": sentence, "scaling": rows}
+        told = asdict(found) | {"advice": answer.sentence, "scaling": rows}
         print_for_programs(json.dumps(told, indent=2))
-    else:
-        _print(found, sentence, points)
-    if out is not None:
-        from search.prediction.prediction_page import write_prediction_page
-
-        write_prediction_page(out, found, sentence, points)
-        if not as_json:
-            console.print(f"page: {out}", highlight=False, soft_wrap=True)
+    elif out is not None:
+        _line(f"page: {out}")
 
 
-def _races(setup: Setup, found: Prediction, scaling: bool) -> list[ScalingPoint]:
+def _race(
+    setup: Setup, answer: Answer, out: Path | None, *, is_quiet: bool
+) -> list[ScalingPoint]:
+    """Play the searches up to a VEER; print and write those of an arm as soon as it has ended."""
     from search.prediction.prediction import races_of
-    from search.prediction.scaling import ARMS, WORKERS, run_races
+    from search.prediction.prediction_table import scaling_tables
+    from search.prediction.scaling import ARMS, WORKERS, effort_in_words, run_races
 
-    if not scaling:
-        return []
+    races, settings = races_of(setup, answer.found), setup.variants[0].settings
+    points: list[ScalingPoint] = []
+    if not is_quiet:
+        _line(effort_in_words(races, settings))
     with progress_bar("searches up to a VEER") as progress:
-        return run_races(
-            races_of(setup, found), setup.variants[0].settings, list(ARMS), WORKERS, progress
-        )
+        for place, arm in enumerate(ARMS):
+
+            def show(done: int, of_arm: int, before: int = place) -> None:
+                progress(before * of_arm + done, len(ARMS) * of_arm)
+
+            own = run_races(races, settings, [arm], WORKERS, show)
+            points += own
+            if not is_quiet:
+                for table in scaling_tables(own):
+                    _show(table)
+            if out is not None:
+                _write_page(out, answer, points)
+    return points
 
 
-def _print(found: Prediction, sentence: str, points: Sequence[ScalingPoint]) -> None:
-    from search.prediction.prediction_table import (
-        TextTable,
-        basis_lines,
-        result_table,
-        scaling_tables,
-    )
+def _write_page(out: Path, answer: Answer, points: Sequence[ScalingPoint] = ()) -> None:
+    """Write the page of a prediction."""
+    from search.prediction.prediction_page import write_prediction_page
 
-    def show(table: TextTable) -> None:
-        console.print(table_of(table.headings, table.rows))
+    write_prediction_page(out, answer, points)
 
-    for line in basis_lines(found):
-        console.print(line, highlight=False, soft_wrap=True)
-    show(result_table(found))
-    console.print(sentence, highlight=False, soft_wrap=True)
-    for table in scaling_tables(points):
-        show(table)
-        for line in table.lines:
-            console.print(line, highlight=False, soft_wrap=True)
+
+def _print(answer: Answer) -> None:
+    from search.prediction.prediction_table import basis_lines, result_table
+
+    for line in basis_lines(answer.found):
+        _line(line)
+    _show(result_table(answer.found))
+    _line(answer.sentence)
+
+
+def _show(table: TextTable) -> None:
+    console.print(table_of(table.headings, table.rows))
+    for line in table.lines:
+        _line(line)
+
+
+def _line(text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)

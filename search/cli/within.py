@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from search.cli.console import console
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
     from results.journal.goals import Goal
 
+EXAMPLES = {"cpu_latency": "0.4", "params": "500000", "macs": "1e7"}
 
-def within_costs(run: Path, most: Mapping[Goal, float], trial: int | None) -> int | None:
+
+def within_costs(run: Path, given: Mapping[Goal, str], trial: int | None) -> int | None:
     """Return the trial that is best within costs; the given one where there are no costs.
+
+    Args:
+        run: Run folder.
+        given: The highest cost by goal, as it was typed.
+        trial: The trial of `--trial`.
 
     Raises:
         ConfigError: Both are given, or a cost is no number above 0.
@@ -30,16 +38,22 @@ def within_costs(run: Path, most: Mapping[Goal, float], trial: int | None) -> in
         chosen_in_words,
     )
 
-    if not most:
+    if not given:
         return trial
     if trial is not None:
-        given = ", ".join(OPTIONS[goal] for goal in most)
-        raise ConfigError(f"--trial names the trial, so omit it or {given}")
-    for goal, limit in most.items():
-        if not (math.isfinite(limit) and limit > 0):
-            raise ConfigError(f"{OPTIONS[goal]} must be a number above 0, got {limit}")
+        options = ", ".join(OPTIONS[goal] for goal in given)
+        raise ConfigError(f"--trial names the trial, so omit it or {options}")
+    most = {goal: _cost(text, OPTIONS[goal], EXAMPLES[goal]) for goal, text in given.items()}
     chosen = choose_within(RunView.read(run), most)
     console.print(chosen_in_words(chosen, most), highlight=False, soft_wrap=True)
     if (words := better_in_words(chosen)) is not None:
         console.print(words, highlight=False, soft_wrap=True)
     return chosen.trial.trial
+
+
+def _cost(text: str, option: str, example: str) -> float:
+    with suppress(ValueError):
+        cost = float(text)
+        if math.isfinite(cost) and cost > 0:
+            return cost
+    raise ConfigError(f"{option} must be a number above 0, such as {example}, got {text!r}")

@@ -118,7 +118,8 @@ def make_coordinator(
         prior: What is known before the first trial.
         appraisal: Finds out which limits a config breaks, and its costs.
         eval_crops: Crops of a validation utterance where the space does not set them.
-        options: Further arguments of `Coordinator`, such as a `ledger` that prints faults.
+        options: Further arguments of `Coordinator`, such as a `ledger` that prints faults, or
+            another `early_stopping` than that of the settings.
     """
     suggestions = Suggestions(
         space,
@@ -144,9 +145,12 @@ def make_coordinator(
         total_epochs=settings.total_epochs,
         follow_ups=settings.follow_ups,
     )
-    halving = make_halving(settings.scheduler, settings.max_epochs)
-    options = {"ledger": FaultLedger(journal, settings.faults)} | options
-    return Coordinator(proposals, halving, journal, budget=budget, **options)
+    options = {
+        "early_stopping": make_halving(settings.scheduler, settings.max_epochs),
+        "ledger": FaultLedger(journal, settings.faults),
+        **options,
+    }
+    return Coordinator(proposals, journal=journal, budget=budget, **options)
 
 
 def halving_rungs(settings: SearchConfig) -> list[float]:

@@ -50,6 +50,7 @@ class VariantResult:
         fewer: Share of the epochs of the given settings that it saves in the same world: mean with
             its interval.
         num_fewer: Searches in which it takes fewer epochs than the given settings.
+        is_same: Whether every search is that of the given settings: what differs has no effect.
     """
 
     name: str
@@ -65,6 +66,7 @@ class VariantResult:
     behind_pct: Estimate
     fewer: Estimate
     num_fewer: int
+    is_same: bool
 
 
 def variant_result(
@@ -108,6 +110,7 @@ def variant_result(
         behind_pct=mean_of([each.true_pct - other.true_pct for each, other in pairs]),
         fewer=mean_of(fewer),
         num_fewer=sum(share > 0 for share in fewer),
+        is_same=played is not given and list(played) == list(given),
     )
 
 

@@ -88,17 +88,31 @@ def play_search(
         until_pct: End once the incumbent, the student with the lowest figure so far, has this true
             VEER; None to play to the search's own end.
     """
-    made: list[Coordinator] = []
 
     def make(clock: SimulatedClock) -> Coordinator:
-        journal = JournalInMemory()
-        made.append(make_coordinator(settings, space, journal, prior=prior, clock=clock))
+        return make_coordinator(settings, space, JournalInMemory(), prior=prior, clock=clock)
+
+    return play_coordinator(make, world, num_workers=num_workers, until_pct=until_pct)
+
+
+def play_coordinator(
+    make: Callable[[SimulatedClock], Coordinator],
+    world: KnownTruth,
+    *,
+    num_workers: int,
+    until_pct: float | None = None,
+) -> PlayedSearch:
+    """Play the search of a coordinator, which `make` returns new and unused; see `play_search`."""
+    made: list[Coordinator] = []
+
+    def keep(clock: SimulatedClock) -> Coordinator:
+        made.append(make(clock))
         return made[0]
 
     metered = _Metered(world)
     now_s, num_epochs, lowest = 0.0, 0, math.inf
     reached_s, reached_epochs = None, None
-    for epoch in replay(make, metered, num_workers=num_workers):
+    for epoch in replay(keep, metered, num_workers=num_workers):
         now_s, num_epochs = epoch.time_s, num_epochs + 1
         metered.worker_s += metered.epoch_s[epoch.trial]
         if until_pct is None:

@@ -41,6 +41,8 @@ class Prediction:
         within_pct: Points by which a student may be worse than the best of its world.
         best_pct: The best true VEER of each world, percent.
         remarks: What the simulation leaves out.
+        total_epochs: The limit of epochs that ended every search of the given settings; None if
+            it did not.
     """
 
     quality: ModelQuality
@@ -49,6 +51,7 @@ class Prediction:
     within_pct: float
     best_pct: tuple[float, ...]
     remarks: tuple[str, ...]
+    total_epochs: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,8 @@ def predict(
         variant_result(variant, found, played[0], best_pct, within_pct)
         for variant, found in zip(setup.variants, played, strict=True)
     ]
+    limit = setup.variants[0].settings.total_epochs
+    is_limited = limit is not None and all(each.epochs >= limit for each in played[0])
     return Prediction(
         quality=setup.model.quality(),
         results=tuple(results),
@@ -141,6 +146,7 @@ def predict(
         within_pct=within_pct,
         best_pct=tuple(best_pct),
         remarks=tuple(_remarks(setup)),
+        total_epochs=limit if is_limited else None,
     )
 
 

@@ -1,37 +1,46 @@
 """The page of a prediction: its tables and charts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from results.page.charts_page import write_charts_page
-from results.page.table import PageTable, plain_table
+from results.page.table import plain_table
 from search.prediction.prediction import Prediction
-from search.prediction.prediction_table import (
-    TextTable,
-    basis_lines,
-    result_table,
-    scaling_tables,
-)
+from search.prediction.prediction_table import basis_lines, result_table, scaling_tables
 from search.prediction.scaling import ScalingPoint
 from search.prediction.scaling_chart import PredictionChart, scaling_chart, variants_chart
 
 TITLE = "What a search would take and bring"
 
 
-def write_prediction_page(
-    out: Path, found: Prediction, sentence: str, points: Sequence[ScalingPoint]
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the page has, beside the searches up to a VEER.
+
+    Attributes:
+        asked: From what, and for which settings.
+        found: The prediction.
+        sentence: What would have saved epochs.
+    """
+
+    asked: tuple[str, ...]
+    found: Prediction
+    sentence: str
+
+
+def write_prediction_page(out: Path, answer: Answer, points: Sequence[ScalingPoint]) -> None:
     """Write the page of a prediction.
 
     Args:
         out: Path of the page.
-        found: The prediction.
-        sentence: What would have saved epochs.
+        answer: The prediction.
         points: Searches up to a VEER by workers; may be empty.
     """
+    found = answer.found
     tables = (result_table(found), *scaling_tables(points))
     below = (line for each in tables for line in each.lines)
-    lines = (f"{sentence}.", *basis_lines(found), *below)
+    lines = (f"{answer.sentence}.", *answer.asked, *basis_lines(found), *below)
     charts = {
         "variants": PredictionChart(
             title="VEER against epochs",
@@ -42,7 +51,7 @@ def write_prediction_page(
     }
     if points:
         charts["scaling"] = scaling_drawing(points)
-    shown = tuple((each.title, _table(each)) for each in tables)
+    shown = tuple((each.title, plain_table(each.headings, each.rows)) for each in tables)
     write_charts_page(out, TITLE, lines, shown, charts)
 
 
@@ -57,7 +66,3 @@ def scaling_drawing(points: Sequence[ScalingPoint]) -> PredictionChart:
         needs="searches with several numbers of workers",
         figure=scaling_chart(points),
     )
-
-
-def _table(table: TextTable) -> PageTable:
-    return plain_table([each.replace("\n", " ") for each in table.headings], table.rows)

@@ -23,6 +23,7 @@ SCALING_HEADINGS = (
     "search", "workers", "hours", "speedup", "of linear", "epochs", "not reached"
 )  # fmt: skip
 UNKNOWN = "-"
+SAME = " (same)"
 WELL_SCALED = 0.8
 
 
@@ -77,7 +78,18 @@ class TextTable:
 
 def result_table(found: Prediction) -> TextTable:
     """Return the table of the searches."""
-    return TextTable(title="Searches", headings=HEADINGS, rows=result_rows(found))
+    lines = []
+    if any(each.is_same for each in found.results):
+        lines.append(
+            "same: each search is the one of the given settings, so this change has no effect"
+        )
+    if found.total_epochs is not None:
+        lines.append(
+            f"total_epochs {found.total_epochs:,} ends every search of the given settings: rows "
+            "differ in what they find with these epochs"
+        )
+    rows = result_rows(found)
+    return TextTable(title="Searches", headings=HEADINGS, rows=rows, lines=tuple(lines))
 
 
 def scaling_tables(points: Sequence[ScalingPoint]) -> list[TextTable]:
@@ -98,7 +110,7 @@ def result_rows(found: Prediction) -> list[tuple[str, ...]]:
     """Return a row for each variant."""
     return [
         (
-            each.name,
+            each.name + SAME * each.is_same,
             f"{each.num_workers:,}",
             _text(each.trials, "{:,.0f}"),
             _text(each.epochs, "{:,.0f}"),

@@ -1,14 +1,20 @@
 """The question of a command line: settings file, overrides, values to vary, workers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from results.analysis.run_view import RunView
 from search.config.reading import read_search_config
+from search.config.search_config import SearchConfig
 from search.prediction.variants import Question, parsed_values
 from spaces.files.errors import ConfigError
 
 MOST_WORKERS = 1024
+# What steers a simulated search; the page has these of the given settings.
+SHOWN = ("space", "sampler", "decide_by", "num_trials", "max_epochs", "total_epochs", "scheduler",
+         "repetitions", "repeat", "control", "time_limit_s", "stop_at", "resources")  # fmt: skip
 
 
 def make_question(
@@ -41,6 +47,36 @@ def make_question(
     return Question(
         source=source, given=given, vary=parsed_values(vary, "--vary"), workers=numbers
     )
+
+
+def asked_lines(
+    views: Sequence[RunView], question: Question, settings: SearchConfig, now: datetime
+) -> Iterator[str]:
+    """Yield what was asked, and when: the runs, the settings and what was changed in them.
+
+    Args:
+        views: The runs.
+        question: The question.
+        settings: The given settings, resolved.
+        now: The time.
+    """
+    runs = ", ".join(f"{each.folder.path} ({len(each.own)} trials)" for each in views)
+    changed = [f"{key}={value}" for key, value in question.given.items()]
+    changed += [f"{key}={','.join(map(str, own))}" for key, own in question.vary.items()]
+    yield f"Simulated from {runs} on {now:%Y-%m-%d at %H:%M %Z}."
+    read = settings.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
+    values = ", ".join(f"{key} {value}" for key, value in _flat(read))
+    yield f"Settings of {question.source}: {values}."
+    if changed:
+        yield f"Set or varied on the command line: {'; '.join(changed)}."
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Time until a search has a student of a given VEER, by the number of workers."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from search.config.search_config import SearchConfig
+from search.loop.coordinator import Coordinator
+from search.loop.setup import make_coordinator
 from search.prediction.estimates import Estimate
-from search.prediction.played_search import KnownTruth, PlayedSearch, play_search
+from search.prediction.played_search import KnownTruth, PlayedSearch, play_coordinator
+from search.simulation.journal_in_memory import JournalInMemory
+from search.simulation.replay import SimulatedClock
 from spaces.space import Space
 
 WORKERS = tuple(2**power for power in range(11))
@@ -24,6 +29,8 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 # More trials of a search are not played: it has not reached the VEER.
 MOST_TRIALS = 1000
+# Searches of an arm that are timed to estimate how long all take, and their workers.
+NUM_TIMED, TIMED_WORKERS = 2, 64
 # Resampled seeds of an interval.
 NUM_DRAWS, DRAW_SEED = 2000, 0
 Progress = Callable[[int, int], None]
@@ -39,6 +46,7 @@ class Race:
         world: Returns its students, of no search yet.
         until_pct: The true VEER to reach, percent.
         most_trials: Trials after which it has not reached it.
+        coordinator: Makes the coordinator; called as `make_coordinator`.
     """
 
     seed: int
@@ -46,6 +54,7 @@ class Race:
     world: Callable[[], KnownTruth]
     until_pct: float
     most_trials: int = MOST_TRIALS
+    coordinator: Callable[..., Coordinator] = make_coordinator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +116,34 @@ def run_races(
     return points
 
 
+def effort_in_words(
+    races: Sequence[Race],
+    settings: SearchConfig,
+    clock: Callable[[], float] = time.perf_counter,
+) -> str:
+    """Return how many searches all arms are, and about how long: two of each arm are timed.
+
+    Args:
+        races: The races.
+        settings: Settings of all arms.
+        clock: Returns seconds.
+    """
+    began_s, timed = clock(), races[:NUM_TIMED]
+    for race in timed:
+        for arm in ARMS:
+            _run(race, _settings(settings, arm, race), TIMED_WORKERS)
+    searches = len(races) * len(WORKERS)
+    return (
+        f"up to a VEER: {searches * len(ARMS):,} searches ({len(races)} seeds, {len(ARMS)} kinds, "
+        f"{len(WORKERS)} numbers of workers), about "
+        f"{_duration(searches / len(timed) * (clock() - began_s))}; fewer --seeds take less"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60)):,} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
 def end_of_scaling(points: Sequence[ScalingPoint], least: float = 0.8) -> int:
     """Return the most workers up to which an arm scales: at least this share of linear."""
     most = points[0].num_workers
@@ -143,12 +180,11 @@ def _settings(settings: SearchConfig, arm: str, race: Race) -> SearchConfig:
 
 
 def _run(race: Race, settings: SearchConfig, num_workers: int) -> PlayedSearch:
-    return play_search(
-        settings,
-        race.space,
-        race.world(),
-        num_workers=num_workers,
-        until_pct=race.until_pct,
+    def make(clock: SimulatedClock) -> Coordinator:
+        return race.coordinator(settings, race.space, JournalInMemory(), clock=clock)
+
+    return play_coordinator(
+        make, race.world(), num_workers=num_workers, until_pct=race.until_pct
     )
 
 

@@ -21,6 +21,10 @@ KIND, GRACE, FACTOR = "scheduler.kind", "scheduler.grace_epochs", "scheduler.red
 EPOCHS = "max_epochs"
 # Settings that change what is searched, not how; all variants are played in the same worlds.
 NOT_VARIED = frozenset({"space", "corpus", "teacher", "seed"})
+ONE_GOAL_ONLY = (
+    "veer simulate plays searches with the one goal veer, since it knows no costs of students "
+    "that were not trained"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +83,14 @@ def make_variants(question: Question, longest: int) -> tuple[Space, list[Variant
     changes = _asked(question.vary) if question.vary else _usual(first, longest)
     for change in changes:
         settings = read_search_config(question.source, {**question.given, **change})
-        if settings != first:
-            name = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in change.items())
-            checked = _checked(settings, space, longest)
-            found.append(
-                Variant(name=name, settings=checked, num_workers=question.workers[0])
+        name = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in change.items())
+        found.append(
+            Variant(
+                name=name,
+                settings=_checked(settings, space, longest),
+                num_workers=question.workers[0],
             )
+        )
     return space, found
 
 
@@ -100,6 +106,8 @@ def parsed_values(assignments: Sequence[str], option: str) -> dict[str, Any]:
         if not equals or not key or (option == "--vary" and not text.strip()):
             example = "max_epochs=27" if option == "--set" else "max_epochs=9,27"
             raise ConfigError(f"{option} takes KEY=VALUE, as in {option} {example}, got {each!r}")
+        if option == "--vary" and key == "objective":
+            raise ConfigError(f"--vary objective: {ONE_GOAL_ONLY}; vary another setting")
         if option == "--vary" and key.split(".")[0] in NOT_VARIED:
             raise ConfigError(
                 f"--vary {key}: all searches that are compared have the same "
@@ -140,9 +148,8 @@ def _usual(first: SearchConfig, longest: int) -> Iterator[dict[str, Any]]:
 def _checked(settings: SearchConfig, space: Space, longest: int) -> SearchConfig:
     if len(settings.objective) > 1:
         raise ConfigError(
-            "veer simulate plays searches with the one goal veer, since it knows no costs of "
-            f"students that were not trained, got objective {', '.join(settings.objective)}; add "
-            "--set objective=veer"
+            f"{ONE_GOAL_ONLY}, got objective {', '.join(settings.objective)}; add --set "
+            "objective=veer"
         )
     most = int(MOST_LONGER * longest)
     if settings.max_epochs > most:

@@ -66,7 +66,7 @@ def main() -> None:
         total_epochs=given.total_epochs,
         grace_epochs=given.grace_epochs,
     )
-    corpus = cut_in_two(plan)
+    corpus = cut_in_two(plan.corpus, plan.out)
     arms = [arm for arm in ARMS if arm == SEARCH or arm in given.against]
     for seed in range(given.seeds):
         for arm in arms:

@@ -79,19 +79,19 @@ class Plan:
         return self.out / "runs" / f"{arm.replace(', ', '-')}-{seed}"
 
 
-def cut_in_two(plan: Plan) -> CorpusConfig:
-    """Write both trial lists and return the corpus that names them.
+def cut_in_two(corpus: CorpusConfig, out: Path) -> CorpusConfig:
+    """Write both trial lists into a folder and return the corpus that names them.
 
     The sorted speakers go to the halves in turn, so that both have the same mixture.
     """
-    plan.out.mkdir(parents=True, exist_ok=True)
-    pairs = read_corpus(plan.corpus).val_pairs
+    out.mkdir(parents=True, exist_ok=True)
+    pairs = read_corpus(corpus).val_pairs
     paths = sorted({path for pair in pairs for path in (pair.path_a, pair.path_b)})
     speaker_of = dict(zip(paths, names_by(SpeakerRule(folder=1), paths), strict=True))
     speakers = sorted(set(speaker_of.values()))
     found: dict[str, Path] = {}
     for half, (name, file) in enumerate(FILES.items()):
-        found[name] = plan.out / file
+        found[name] = out / file
         among = set(speakers[half::2])
         own = [path for path in paths if speaker_of[path] in among]
         lines = (
@@ -99,7 +99,7 @@ def cut_in_two(plan: Plan) -> CorpusConfig:
             for a, b in itertools.combinations(own, 2)
         )
         write_text_atomically(found[name], "".join(lines))
-    return plan.corpus.model_copy(update=found | {"test_dir": plan.corpus.val_dir})
+    return corpus.model_copy(update=found | {"test_dir": corpus.val_dir})
 
 
 def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path:
@@ -128,15 +128,33 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
         **ARMS[arm],
     }
     run = plan.run(arm, seed)
+    search_into(run, settings)
+    return run
+
+
+def search_into(run: Path, settings: Mapping[str, Any]) -> None:
+    """Run `veer search` with settings, or the rest of it.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
     file = run.with_suffix(".yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_yaml(file, settings)
+    run_veer("search", str(file), "--run", str(run))
+
+
+def run_veer(*arguments: str) -> None:
+    """Run a command of Veer on one thread, without its output: what it found is in its folder.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
     veer = [sys.executable, "-c", "from search.cli.entry import main; main()"]
-    command = [*veer, "search", str(file), "--run", str(run)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    # Its output is dropped: its table and its export are in its folder.
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    return run
+    subprocess.run(
+        [*veer, *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
+    )
 
 
 def scaled_space(file: Path, name: str, width: float, embedding_dim: int) -> Path:

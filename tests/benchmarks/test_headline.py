@@ -11,30 +11,15 @@ from scipy.stats import ttest_rel
 from tests.benchmarks import recipe
 from tests.benchmarks.headline import embedding_dim_of
 from tests.benchmarks.headline_figures import Judged, both_lists, choose
-from tests.benchmarks.headline_runs import Plan, cut_in_two
+from tests.benchmarks.headline_runs import cut_in_two
 from tests.benchmarks.with_teacher import Pair, report_lines
 from tests.worlds.corpus import write_corpus
 from tests.worlds.trained_run import train_both, write_trained_run
 from trainable.config.trial_config import TrialConfig
-from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.machine.cache_dir import CACHE_VARIABLE
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import equal_error_rate
-
-
-def plan_for(corpus: CorpusConfig, teacher: Path) -> Plan:
-    return Plan(
-        corpus=corpus,
-        teacher=teacher,
-        embedding_dim=4,
-        out=teacher.parent / "out",
-        space="small",
-        width=0.25,
-        preset_width=0.25,
-        max_epochs=1,
-        total_epochs=1,
-        grace_epochs=1,
-    )
 
 
 def test_a_file_of_embeddings_is_judged_on_both_halves(
@@ -55,7 +40,7 @@ def test_a_file_of_embeddings_is_judged_on_both_halves(
     columns = ["utterance", "start_frame", "num_frames", "embedding"]
     pd.DataFrame(rows, columns=columns).to_parquet(teacher)
     assert embedding_dim_of(teacher) == 4
-    lists = both_lists(cut_in_two(plan_for(corpus, teacher)))
+    lists = both_lists(cut_in_two(corpus, tmp_path / "out"))
     # Every other speaker: the first and the third are in the validation half.
     assert {name: each.num_pairs for name, each in lists.items()} == {"validation": 6, "test": 6}
     assert lists["test"].judge_teacher(teacher).eer_pct == 0
@@ -70,7 +55,7 @@ def test_the_student_that_a_search_chose_is_judged_on_both_halves(
     trained = train_both(tmp_path / "trained")
     run = write_trained_run(tmp_path, trained)
     corpus = read_corpus_config(tmp_path / "corpus" / "corpus.yaml")
-    lists = both_lists(cut_in_two(plan_for(corpus, tmp_path / "teacher")))
+    lists = both_lists(cut_in_two(corpus, tmp_path / "out"))
     chosen = choose(run.path, lists)
     assert (chosen.trial, chosen.num_trials, chosen.epochs) == (0, 2, 2)
     assert chosen.num_params == trained.student.num_params

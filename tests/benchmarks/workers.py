@@ -1,20 +1,20 @@
 """Time until a search has a good student, with 1 to 1,024 workers, on banks of students.
 
-`make bench NAME=workers ARGS='--taskset FILE'`, or with $VEER_TASKSET; without it only bank C is
-played. The banks are those of the benchmark `search`: A, recorded curves of 12 tasks, and C,
-made-up students. The workers are simulated; sampler and early stopping are the product's.
+`make bench NAME=workers ARGS='--taskset FILE --bank FOLDER'`, or with $VEER_TASKSET and
+$VEER_BANK; without them only bank C is played. The banks are those of the benchmark `search`: A,
+recorded curves of 12 tasks, B, 73 real students, and C, made-up ones. The workers are simulated;
+sampler and early stopping are the product's, but for Hyperband, see `tests.benchmarks.brackets`.
 
 A search has reached its goal when the true value of its incumbent is as good as that of the best
 one of 64 random configs (--of) run to the end, their quantile 1/64. The ratio is the speedup of 64
-workers, as a share of linear, of the arm that is fastest there. Hyperband's brackets are no
-scheduler of Veer, so they are no arm.
+workers, as a share of linear, of the arm that is fastest there.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,9 @@ from search.prediction.prediction_page import scaling_drawing
 from search.prediction.prediction_table import SCALING_HEADINGS, scaling_lines, scaling_rows
 from search.prediction.scaling import ARMS, WORKERS, Race, ScalingPoint, run_races
 from search.simulation.objective import SimulatedTrial
+from tests.benchmarks.brackets import with_brackets
 from tests.benchmarks.made_up_bank import MadeUpProblem
+from tests.benchmarks.minivox_bank import MinivoxBank, MinivoxProblem
 from tests.benchmarks.report import finish
 from tests.benchmarks.search_problem import Problem, Student, random_params
 from tests.benchmarks.taskset_bank import TasksetProblem, load_tasks
@@ -39,6 +41,9 @@ from trainable.machine.hardware import describe_hardware
 NUM_DRAWN = 2048
 EPOCHS_OF_C = 27
 BAR, BAR_WORKERS = 0.8, 64
+# The sampler and the settings of random search with ASHA, with other early stopping.
+HYPERBAND, HYPERBAND_OF = "random, Hyperband", "random, ASHA"
+ALL_ARMS = (*ARMS, HYPERBAND)
 
 
 class BankWorld:
@@ -116,6 +121,37 @@ def races_of_a(file: Path, seeds: int, goal: Goal) -> list[Race]:
     return [race(make, seed, goal) for seed, make in enumerate(makes)]
 
 
+def races_of_b(folder: Path, seeds: int, goal: Goal) -> list[Race]:
+    """Return races of the real students, each with other halves of the speakers."""
+    bank = MinivoxBank(folder)
+    makes = [partial(MinivoxProblem, bank, side, "ema") for side in range(seeds)]
+    return [race(make, seed, goal) for seed, make in enumerate(makes)]
+
+
+def points_of(
+    arm: str, races: Sequence[Race], settings: SearchConfig, workers: Sequence[int]
+) -> list[ScalingPoint]:
+    """Play the races of an arm."""
+    if arm != HYPERBAND:
+        return run_races(races, settings, [arm], workers, lambda *_: None)
+    own = [replace(each, coordinator=with_brackets) for each in races]
+    points = run_races(own, settings, [HYPERBAND_OF], workers, lambda *_: None)
+    return [replace(each, arm=HYPERBAND) for each in points]
+
+
+def banks_of(options: argparse.Namespace) -> Iterator[tuple[str, list[Race], SearchConfig]]:
+    """Yield name, races and settings of each bank that is to be played."""
+    goal = Goal(of=options.of, most_trials=options.most)
+    if options.taskset and "A" in options.banks:
+        # Bank A has no d', so that the VEER decides there whatever the setting.
+        yield "A", races_of_a(options.taskset, options.seeds, goal), settings_of(50, "veer")
+    if options.bank and "B" in options.banks:
+        races = races_of_b(options.bank, options.seeds, goal)
+        yield "B", races, settings_of(12, "dprime")
+    if "C" in options.banks:
+        yield "C", races_of_c(options.seeds, goal), settings_of(EPOCHS_OF_C, "dprime")
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Parse whole numbers separated by commas."""
     return tuple(int(part) for part in text.split(","))
@@ -124,8 +160,10 @@ def numbers(text: str) -> tuple[int, ...]:
 def parsed() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description="Time to a good student by workers.")
-    given = os.environ.get("VEER_TASKSET")
-    parser.add_argument("--taskset", type=Path, default=given and Path(given))
+    taskset, bank = os.environ.get("VEER_TASKSET"), os.environ.get("VEER_BANK")
+    parser.add_argument("--taskset", type=Path, default=taskset and Path(taskset))
+    parser.add_argument("--bank", type=Path, default=bank and Path(bank))
+    parser.add_argument("--banks", default="ABC", help="those to play, such as AC")
     parser.add_argument("--seeds", type=int, default=12, help="races of a bank")
     parser.add_argument("--workers", type=numbers, default=WORKERS, help="such as 1,8,64")
     parser.add_argument("--of", type=int, default=64, help="the goal: as the best of so many")
@@ -153,19 +191,13 @@ def main() -> None:
     options = parsed()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
-    arms = [arm for arm in ARMS if any(part in arm for part in options.arms.split(","))]
-    goal = Goal(of=options.of, most_trials=options.most)
-    banks = [("C", races_of_c(options.seeds, goal), settings_of(EPOCHS_OF_C, "dprime"))]
-    if options.taskset:
-        # Bank A has no d', so that the VEER decides there whatever the setting.
-        races = races_of_a(options.taskset, options.seeds, goal)
-        banks.insert(0, ("A", races, settings_of(50, "veer")))
+    arms = [arm for arm in ALL_ARMS if any(part in arm for part in options.arms.split(","))]
     best = 0.0
-    for bank, races, settings in banks:
+    for bank, races, settings in banks_of(options):
         started = time.process_time()
         points: list[ScalingPoint] = []
         for arm in arms:
-            own = run_races(races, settings, [arm], options.workers, lambda *_: None)
+            own = points_of(arm, races, settings, options.workers)
             print(*scaling_rows(own), sep="\n", flush=True)
             points += own
         show(bank, points, options.out)

@@ -1,5 +1,7 @@
 """`veer export --at-latency` and its like: which trial is chosen, and what is printed."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -92,7 +94,15 @@ def test_the_command_refuses_a_trial_and_a_cost(view):
     assert "--trial names the trial, so omit it or --at-latency" in str(result.exception)
 
 
-@pytest.mark.parametrize("cost", ["0", "nan", "-1", "inf"])
-def test_a_cost_is_a_number_above_0(view, cost):
-    result = CliRunner().invoke(app, ["export", str(view.folder.path), "--at-latency", cost])
-    assert "--at-latency must be a number above 0, got" in str(result.exception)
+@pytest.mark.parametrize("option", ["--at-latency", "--at-params", "--at-macs"])
+@pytest.mark.parametrize("cost", ["0", "nan", "-1", "inf", "fast"])
+def test_a_cost_is_a_number_above_0(view, option, cost):
+    result = CliRunner().invoke(app, ["export", str(view.folder.path), option, cost])
+    assert re.fullmatch(
+        rf"{option} must be a number above 0, such as \S+, got '{cost}'", str(result.exception)
+    )
+
+
+def test_a_count_may_have_an_exponent(view):
+    result = CliRunner().invoke(app, ["export", str(view.folder.path), "--at-macs", "1e7"])
+    assert "--at-macs needs a search with the goal macs" in str(result.exception)

@@ -1,4 +1,5 @@
 import dataclasses
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -8,12 +9,16 @@ from search.prediction.advice import advice
 from search.prediction.estimates import Estimate, chance, mean_of, of_searches
 from search.prediction.played_search import play_search
 from search.prediction.prediction import predict, prepare, races_of
-from search.prediction.prediction_page import write_prediction_page
-from search.prediction.prediction_table import basis_lines, result_rows
-from search.prediction.questions import make_question
-from search.prediction.scaling import ScalingPoint, end_of_scaling, run_races
-from search.prediction.variants import Question, make_variants
-from spaces.files.errors import ConfigError
+from search.prediction.prediction_page import Answer, write_prediction_page
+from search.prediction.prediction_table import basis_lines, result_rows, result_table
+from search.prediction.questions import asked_lines, make_question
+from search.prediction.scaling import (
+    ARMS,
+    ScalingPoint,
+    effort_in_words,
+    end_of_scaling,
+    run_races,
+)
 from tests.worlds.simulated_run import MAX_EPOCHS, KnownStudents
 
 SILENT = lambda *_: None  # noqa: E731
@@ -112,7 +117,7 @@ def test_searches_of_the_true_students_come_out_as_predicted(found, space):
 
 
 def test_advice_names_what_saves_epochs_and_how_sure_that_is(found):
-    prediction = dataclasses.replace(found[1], seeds=tuple(range(20)))
+    prediction = with_seeds(found[1])
     given, _, stopped, short = prediction.results
     sure = dataclasses.replace(stopped, fewer=Estimate(value=0.5, low=0.4, high=0.6),
                                behind_pct=Estimate(value=0.1, low=-0.1, high=0.2))  # fmt: skip
@@ -131,7 +136,7 @@ def test_advice_names_what_saves_epochs_and_how_sure_that_is(found):
 def test_advice_is_not_given_where_nothing_is_known(found):
     prediction = found[1]
     assert "cannot be said from 6 simulated searches" in advice(prediction)
-    many = dataclasses.replace(prediction, seeds=tuple(range(20)))
+    many = with_seeds(prediction)
     poor = dataclasses.replace(prediction.quality, low=-0.1)
     assert "do not show which configs" in advice(dataclasses.replace(many, quality=poor))
     lines = " ".join(basis_lines(dataclasses.replace(many, quality=poor)))
@@ -140,39 +145,45 @@ def test_advice_is_not_given_where_nothing_is_known(found):
     assert "no other settings" in advice(alone)
 
 
-def test_the_usual_changes_are_those_of_early_stopping_and_epochs(view):
-    _, variants = make_variants(asked(view), 9)
-    assert [each.name for each in variants] == [
-        "as given", "kind asha, grace_epochs auto", "kind asha, grace_epochs 1",
-        "kind asha, grace_epochs 3", "max_epochs 4", "max_epochs 18",
+def with_seeds(prediction):
+    """As if it were of as many searches as a sentence needs."""
+    return dataclasses.replace(prediction, seeds=tuple(range(20)))
+
+
+def test_a_change_without_effect_is_marked_and_counts_for_nothing(view):
+    # There is no early stopping, so that its settings do nothing.
+    vary = ("scheduler.reduction_factor=4", "repeat=0")
+    given = ("num_trials=3", "repeat=0")
+    setup = prepare([view], asked(view, vary=vary, assignments=given))
+    prediction = with_seeds(predict(setup, range(2), 0.5, SILENT))
+    assert [row[0] for row in result_rows(prediction)] == [
+        "as given", "reduction_factor 4 (same)", "repeat 0 (same)",
     ]  # fmt: skip
-    stops = ("scheduler.kind=asha",)
-    _, variants = make_variants(asked(view, assignments=stops), 9)
-    assert [each.name for each in variants[1:]] == [
-        "kind none", "grace_epochs 1", "grace_epochs 3", "reduction_factor 2",
-        "reduction_factor 4", "max_epochs 4", "max_epochs 18",
-    ]  # fmt: skip
+    (line,) = result_table(prediction).lines
+    assert line.startswith("same: each search is the one of the given settings")
+    assert advice(prediction).startswith("no change has an effect")
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [({"workers": "1,2000"}, "--workers takes whole numbers from 1 to 1,024.*got '1,2000'"),
-     ({"workers": "two"}, "got 'two'"),
-     ({"vary": ["max_epochs"]}, "--vary takes KEY=VALUE.*max_epochs=9,27, got 'max_epochs'"),
-     ({"vary": ["seed=1,2"]}, "--vary seed: all searches .* vary another setting"),
-     ({"assignments": ["max_epochs=19"]}, "max_epochs must be at most 18, 2 times .* got 19"),
-     ({"vary": ["scheduler.grace_epoch=1"]}, "did you mean 'grace_epochs'")],
-    ids=str,
-)  # fmt: skip
-def test_bad_questions_are_refused(view, words, message):
-    with pytest.raises(ConfigError, match=message):
-        make_variants(asked(view, **words), 9)
+def test_a_limit_of_epochs_that_ends_every_search_is_named(view):
+    given = ("num_trials=9", "repeat=0", "total_epochs=20")
+    setup = prepare([view], asked(view, vary=("max_epochs=4",), assignments=given))
+    prediction = with_seeds(predict(setup, range(2), 0.5, SILENT))
+    (line,) = result_table(prediction).lines
+    assert line.startswith("total_epochs 20 ends every search of the given settings")
+    sentence = advice(prediction)
+    assert "total_epochs ends every search at 20; add --set total_epochs=null" in sentence
+    free = dataclasses.replace(prediction, total_epochs=None)
+    assert advice(free).startswith("none of the 1 changes is shown")
 
 
-def test_workers_are_those_of_the_settings_by_default(view):
-    own = make_question(view, None, assignments=("max_concurrent=3",), vary=(), workers=None)
-    assert own.workers == (3,)
-    assert make_question(view, None, assignments=(), vary=(), workers=None).workers == (1,)
+def test_the_effort_is_estimated_from_two_searches_of_each_kind(found):
+    setup, prediction = found
+    races = [dataclasses.replace(each, until_pct=40.0) for each in races_of(setup, prediction)]
+    ticks = iter((0.0, 4.0))
+    text = effort_in_words(races, setup.variants[0].settings, lambda: next(ticks))
+    # 6 seeds and 11 numbers of workers take 33 times the 4 seconds of two seeds.
+    assert f"{66 * len(ARMS)} searches (6 seeds, 4 kinds, 11 numbers" in text
+    assert "about 2 min; fewer" in text
 
 
 def test_more_workers_reach_a_veer_sooner_and_less_than_linearly(found):
@@ -214,31 +225,20 @@ def test_intervals_are_those_of_their_definitions():
     assert chance(0, 5).high == pytest.approx(0.52, abs=0.005)
 
 
-def test_the_page_has_tables_and_charts_of_both_themes(found, tmp_path):
+def test_the_page_has_what_was_asked_tables_and_charts_of_both_themes(view, found, tmp_path):
     setup, prediction = found
     races = [dataclasses.replace(each, until_pct=15.0) for each in races_of(setup, prediction)]
     points = run_races(races, setup.variants[0].settings, ["random"], [1, 4], SILENT)
+    question = asked(view, vary=("max_epochs=3",), assignments=(f"num_trials={NUM_TRIALS}",))
+    now = datetime(2026, 12, 1, 9, 5, tzinfo=UTC)
+    lines = tuple(asked_lines([view], question, setup.variants[0].settings, now))
     out = tmp_path / "page.html"
-    write_prediction_page(out, prediction, "a <b>sentence</b>", points)
+    answer = Answer(asked=lines, found=prediction, sentence="a <b>sentence</b>")
+    write_prediction_page(out, answer, points)
     text = out.read_text()
     for part in ("a &lt;b&gt;sentence", "kind asha", 'data-chart="variants"',
-                 'data-chart="scaling"', "prefers-color-scheme: dark", "of linear"):  # fmt: skip
+                 'data-chart="scaling"', "prefers-color-scheme: dark", "of linear",
+                 f"{view.folder.path} (24 trials) on 2026-12-01 at 09:05 UTC",
+                 "num_trials 12", "scheduler.kind none",
+                 "varied on the command line: num_trials=12; max_epochs=3"):  # fmt: skip
         assert part in text
-
-
-def test_a_question_keeps_the_settings_file(view, tmp_path):
-    file = tmp_path / "mine.yaml"
-    own = (view.folder.path / "search.yaml").read_text()
-    file.write_text(own.replace("num_trials: 24", "num_trials: 5"))
-    (tmp_path / "space.yaml").write_text((view.folder.path / "space.yaml").read_text())
-    question = make_question(view, file, assignments=(), vary=("num_trials=7",), workers="2")
-    assert isinstance(question, Question)
-    _, variants = make_variants(question, 9)
-    assert [each.settings.num_trials for each in variants] == [5, 7]
-    assert {each.num_workers for each in variants} == {2}
-
-
-def test_several_goals_are_refused_with_the_way_out(view):
-    message = r"plays searches with the one goal veer.*got objective veer, params; add --set obj"
-    with pytest.raises(ConfigError, match=message):
-        make_variants(asked(view, assignments=("objective=veer,params",)), MAX_EPOCHS)
