@@ -11,11 +11,13 @@ from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.export.card import CardFacts, model_card
 from results.export.recipe import recipe_comments
+from results.export.trial_calibration import calibration_to_export
 from results.records.search_records import SearchStarted
 from results.terminal.trial import find_trial
 from spaces.files.atomic import replace_folder
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
+from trainable.calibration.calibration import CALIBRATION_FILE, calibration_bytes
 from trainable.checkpoints.user_models import CODE_NOTE, needs_user_code
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
@@ -23,7 +25,7 @@ from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
 EXPORTED_CONFIG = "config.yaml"
-_WEIGHTS = "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 _CARD = "README.md"
 
 
@@ -33,7 +35,8 @@ class Export:
 
     Attributes:
         trial: Number of the trial.
-        folder: Folder with config.yaml, weights.safetensors and README.md.
+        folder: Folder with config.yaml, weights.safetensors, README.md, and calibration.json where
+            the run has validation scores of the trial.
         config: Content of config.yaml.
     """
 
@@ -79,16 +82,18 @@ def _files(facts: CardFacts) -> dict[str, bytes]:
     state = facts.loaded.model.state_dict()
     # safetensors refuses tensors that are not contiguous.
     weights = {name: each.contiguous() for name, each in state.items()}
-    return {
+    calibration = calibration_to_export(facts.view, facts.trial, facts.loaded)
+    scores = {} if calibration is None else {CALIBRATION_FILE: calibration_bytes(calibration)}
+    return scores | {
         EXPORTED_CONFIG: (note + text).encode(),
-        _WEIGHTS: save(weights, metadata={"format": "pt"}),
+        WEIGHTS: save(weights, metadata={"format": "pt"}),
         _CARD: model_card(facts).encode(),
     }
 
 
 def _check_replaceable(out: Path) -> None:
     # Weights mark an earlier export; anything else in the folder may be the user's own files.
-    if not out.exists() or (out / _WEIGHTS).is_file():
+    if not out.exists() or (out / WEIGHTS).is_file():
         return
     if not out.is_dir() or any(out.iterdir()):
         raise RunError(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from search.cli import cluster, data, results, space, teacher, train
 from search.cli.audit import audit
+from search.cli.calibrate import calibrate
 from search.cli.compare import compare
 from search.cli.console import errors
 from search.cli.dashboard import dashboard
@@ -21,6 +22,7 @@ from search.cli.resume import resume
 from search.cli.search import search
 from search.cli.simulate import simulate
 from search.cli.unwritable import output_refusal
+from search.cli.verify import enroll, verify
 from spaces.files.errors import VeerError
 
 USER_ERROR_STATUS = 2
@@ -55,6 +57,9 @@ app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)
 app.command()(evaluate)
+app.command()(calibrate)
+app.command()(verify)
+app.command()(enroll)
 app.command(name="import")(import_checkpoint)
 
 

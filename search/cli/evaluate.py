@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from results.terminal.quoting import veer_command
+from search.cli.chosen_lists import BY_CORPUS, known_corpus, rules_of, unlocked_list
 from search.cli.console import computing_device, console, progress_bar
-from search.cli.options import AllowCodeOption, DeviceOption, permission_flag, permit
+from search.cli.options import AllowCodeOption, DeviceOption, permit
 from search.cli.training import evaluation_table
-from spaces.files.errors import ConfigError, CorpusError
+from spaces.files.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
     from search.review.model_source import ModelSource
     from search.review.test_list import TrialList
-    from trainable.corpus.corpus import CorpusConfig
-    from trainable.lists.listed_pairs import ListRules
     from trainable.verification.evaluation import PairScores
     from trainable.verification.final import FinalEER
-
-BY_CORPUS = "labels and speaker of a corpus.yaml hold for --pairs if it is given by --corpus"
 
 
 def evaluate(
@@ -88,9 +84,7 @@ def evaluate(
     before a score is computed, and shown at every later opening.
     """
     from search.review.model_source import find_model
-    from search.review.test_list import read_list, refuse_locked
-    from trainable.machine.cache_dir import cache_dir
-    from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES
+    from trainable.verification.crops import DEFAULT_EVAL_FRAMES
 
     permit(code)
     _check_options(trials, root, final)
@@ -100,16 +94,7 @@ def evaluate(
         _open(source, _final_list(source, trials, root, corpus), num_frames, computing)
         return
     assert trials is not None and root is not None  # noqa: S101, PT018 - `_check_options`
-    try:
-        chosen = read_list(trials, root, _known_corpus(source), _rules_of(corpus))
-    except CorpusError as error:
-        if corpus is None and any("corpus.yaml" in fault for fault in error.faults):
-            raise CorpusError([*error.faults, BY_CORPUS]) from error
-        raise
-    number = () if trial is None else ("--trial", str(trial))
-    words = ("evaluate", model, *number, "--pairs", trials, "--root", root, "--final")
-    command = f"{veer_command(*words)}{permission_flag()}"
-    refuse_locked(chosen, _known_corpus(source), cache_dir(), command)
+    chosen = unlocked_list(source, trials, root, corpus)
     _print(source, chosen, *_scored(source, chosen, num_frames, computing))
 
 
@@ -129,26 +114,10 @@ def _final_list(
     from trainable.corpus.corpus import read_corpus_config
 
     if trials is not None and root is not None:
-        return read_list(trials, root, _known_corpus(source), _rules_of(corpus))
+        return read_list(trials, root, known_corpus(source), rules_of(corpus))
     if corpus is not None:
         return read_list(*final_list_of(read_corpus_config(corpus), str(corpus)))
     return read_list(*final_list_of(source.corpus(), str(source.loaded.file)))
-
-
-def _rules_of(corpus: Path | None) -> ListRules | None:
-    """Return how the file of a corpus reads trial lists; None where none is given."""
-    from trainable.corpus.corpus import read_corpus_config
-
-    return None if corpus is None else read_corpus_config(corpus).list_rules
-
-
-def _known_corpus(source: ModelSource) -> CorpusConfig | None:
-    """Return the model's corpus; None if unknown or unreadable for this version of Veer."""
-    try:
-        return source.corpus()
-    except ConfigError:
-        # The list is still checked against the ledger and the known lists.
-        return None
 
 
 def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device) -> None:

@@ -40,6 +40,24 @@ SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of weights, or
 DeviceOption = Annotated[
     str, typer.Option(help="cpu, cuda, or auto: cuda if PyTorch can use it, else cpu.")
 ]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Exported folder, run folder (its best model), or model file.", show_default=False
+    ),
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(help="File of `veer calibrate`.", show_default="the one stored with the model"),
+]
+QualityOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Quality measures in the calibration, beside the score: duration, magnitude, or both "
+        "with a comma.",
+        show_default="none",
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
+from results.export.exported_model import find_export, load_exported
 from results.journal.history import TrialHistory
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER
 from results.terminal.trial import find_trial
@@ -67,6 +68,8 @@ class ModelSource:
         # A training run has its models in a subfolder, next to its config; another folder may have
         # a file of that name for anything.
         folder = self.loaded.file.absolute().parent
+        if find_export(self.loaded.file.absolute()) is not None:
+            return read_train_config(folder / TRAIN_CONFIG)
         config = folder.parent / TRAIN_CONFIG
         is_of_run = folder.name == MODEL_FOLDER and config.is_file()
         return read_train_config(config) if is_of_run else None
@@ -76,8 +79,8 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
     """Find the model of a path.
 
     Args:
-        path: A model file, a training run's folder (its best epoch), or a search's run folder
-            (its best trial).
+        path: A model file, a training run's folder (its best epoch), an exported folder, or a
+            search's run folder (its best trial).
         trial: Number of another trial of the search.
 
     Raises:
@@ -94,6 +97,8 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
             f"--trial {trial} needs the run folder of a search, got {path}: give that folder, or "
             "omit --trial"
         )
+    if (exported := find_export(path)) is not None:
+        return ModelSource(loaded=load_exported(exported))
     loaded = load_speaker_model(path)
     folder = loaded.file.resolve().parents[1]  # TRIALS/NNNN/model/FILE
     run_path = folder.parents[1]

@@ -25,7 +25,8 @@ from trainable.machine.cache_dir import cache_dir
 from trainable.teachers.any_teacher import is_stored
 from trainable.teachers.stored import stored_scores
 from trainable.verification.bootstrap import SpeakerBootstrap
-from trainable.verification.evaluation import FINAL_CROPS, validation_scores
+from trainable.verification.crops import FINAL_CROPS
+from trainable.verification.evaluation import validation_scores
 from trainable.verification.intervals import LEVEL, EERDifference, Interval, eer_difference
 from trainable.verification.metrics import Floats, equal_error_rate
 from trainable.verification.score_evaluator import validation_pairs

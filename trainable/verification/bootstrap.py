@@ -31,7 +31,7 @@ from trainable.verification.intervals import (
     Interval,
     draw_counts,
     eer_difference,
-    eer_interval,
+    rate_interval,
 )
 from trainable.verification.metrics import Floats, checked_pairs, equal_error_rate
 
@@ -147,12 +147,53 @@ class SpeakerBootstrap:
             replicates: (R,) from `eer_pct`.
         """
         num_target = int(self.pairs.is_target.sum())
-        return eer_interval(
+        return rate_interval(
             eer_pct,
             replicates,
             num_speakers=self.pairs.num_speakers,
             num_pairs=min(num_target, self.pairs.is_target.size - num_target),
         )
+
+    def rates_pct(self, scores: ArrayLike, threshold: float) -> tuple[Floats, Floats]:
+        """Return the rates of false accepts and of misses in every replicate, each (R,), percent.
+
+        Args:
+            scores: (P,) scores; those above the threshold are accepted.
+            threshold: The threshold, the same in all replicates.
+
+        Returns:
+            NaN for a replicate without such pairs.
+        """
+        false_R, true_R = self._sums(np.flatnonzero(np.asarray(scores) > threshold))
+        all_false, all_true = self._all
+        with np.errstate(invalid="ignore"):
+            return 100 * false_R / all_false, 100 * (1 - true_R / all_true)
+
+    def thresholds(self, scores: ArrayLike, false_accept_pct: float) -> Floats:
+        """Return the lowest threshold with at most this rate of false accepts, (R,).
+
+        Scores above a threshold are accepted, so it is a score of a non-target pair.
+        """
+        score = np.asarray(scores, dtype=np.float64)
+        others = np.flatnonzero(~self.pairs.is_target)
+        order = others[np.argsort(-score[others], kind="stable")]
+        # Weights are whole numbers: half of one is far above rounding.
+        most_R = self._all[0] * false_accept_pct / 100 + 1e-6
+        found_R = np.full(most_R.size, np.nan)
+        left, false_R = np.flatnonzero(self._all[0] > 0), np.zeros(most_R.size)
+        for start in range(0, order.size, BLOCK_PAIRS):
+            rows = order[start : start + BLOCK_PAIRS]
+            after_R = false_R + self._sums(rows)[0]
+            is_here = after_R[left] > most_R[left]
+            here, left = left[is_here], left[~is_here]
+            if here.size:
+                steps, _ = self._steps(rows, np.arange(1, rows.size + 1), here)
+                first = np.argmax(false_R[here] + steps > most_R[here], axis=0)
+                found_R[here] = score[rows[first]]
+            if not left.size:
+                break
+            false_R = after_R
+        return found_R
 
     def _sums(self, rows: Index) -> Sums:
         """Sum the weights of some pairs in all replicates, each (R,); whole numbers, so exact."""

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import LogMel, SpeakerModel
-from models.frontend import NUM_MELS
+from models.frontend import NUM_MELS, SAMPLE_RATE_HZ
 from spaces.files.errors import TrainingError
-from trainable.audio.reading import Wave, load_wave
+from trainable.audio.reading import load_wave
 from trainable.corpus.corpus import TrialPair
 from trainable.features.resident import CropSource
 from trainable.features.training_data import TrainingData
@@ -25,6 +25,13 @@ from trainable.lists.pair_index import PairIndex
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.machine.ranks import ALONE, Ranks, current_ranks
+from trainable.verification.crops import (
+    DEFAULT_EVAL_FRAMES,
+    FINAL_CROPS,
+    frame_crops,
+    sample_crops,
+)
+from trainable.verification.embedded import EmbeddedUtterances
 from trainable.verification.metrics import (
     Floats,
     VerificationMetrics,
@@ -34,9 +41,7 @@ from trainable.verification.scoring import (
     VOXCELEB_TRAINER_CROPS,
     cosine_scores,
     evenly_spaced_starts,
-    voxceleb_trainer_crop_samples,
     voxceleb_trainer_scores,
-    waveform_crops,
 )
 
 # Crops per batch. On a CPU the outputs of a layer for few crops fit the cache: a batch of 256
@@ -45,9 +50,6 @@ from trainable.verification.scoring import (
 EVAL_BATCH = {"cpu": 32, "cuda": 128}
 # Length of a crop, frames, for a model that accepts any length.
 USUAL_FRAMES = 200
-# As many and as long as in the evaluation of voxceleb_trainer by default.
-FINAL_CROPS = 10
-DEFAULT_EVAL_FRAMES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +73,19 @@ class PairScores:
     Attributes:
         cosine: (P,) scores for `EvaluationResult.cosine`.
         voxceleb_trainer: (P,) scores for `EvaluationResult.voxceleb_trainer`.
-        is_target: (P,) whether both utterances are of one speaker.
+        index: The pairs.
+        utterances: The utterances of the index, with the embeddings for `cosine`.
     """
 
     cosine: Floats
     voxceleb_trainer: Floats
-    is_target: NDArray[np.bool_]
+    index: PairIndex
+    utterances: EmbeddedUtterances
+
+    @property
+    def is_target(self) -> NDArray[np.bool_]:
+        """(P,) whether both utterances are of one speaker."""
+        return self.index.is_target
 
     @property
     def result(self) -> EvaluationResult:
@@ -236,39 +245,26 @@ def score_pairs(
     part = ranks.part(0, len(index.paths))
     by_frames_VCD = torch.empty(len(index.paths), FINAL_CROPS, model.embedding_dim)
     by_samples_VCD = torch.empty(len(index.paths), VOXCELEB_TRAINER_CROPS, model.embedding_dim)
+    duration_s_V = torch.empty(len(index.paths), dtype=torch.float64)
     for number in range(part.start, part.stop):
         wave = load_wave(root / index.paths[number])
+        duration_s_V[number] = len(wave) / SAMPLE_RATE_HZ
         # Moved off the device one by one, so that its memory does not grow with the list.
-        by_frames_VCD[number] = _frame_crops(model, log_mel, wave, eval_frames, device).cpu()
-        by_samples_VCD[number] = _sample_crops(model, log_mel, wave, eval_frames, device).cpu()
+        by_frames_VCD[number] = frame_crops(model, log_mel, wave, eval_frames).cpu()
+        by_samples_VCD[number] = sample_crops(model, log_mel, wave, eval_frames, device).cpu()
         if progress:
             progress(number + 1 - part.start, part.stop - part.start)
-    by_frames_VCD, by_samples_VCD = (
-        ranks.filled(each, part) for each in (by_frames_VCD, by_samples_VCD)
+    by_frames_VCD, by_samples_VCD, duration_s_V = (
+        ranks.filled(each, part) for each in (by_frames_VCD, by_samples_VCD, duration_s_V)
+    )
+    utterances = EmbeddedUtterances(
+        paths=index.paths,
+        mean_UD=by_frames_VCD.numpy().mean(1, dtype=np.float64),
+        duration_s_U=duration_s_V.numpy(),
     )
     return PairScores(
-        cosine=cosine_scores(by_frames_VCD.numpy(), index.a, index.b),
+        cosine=utterances.cosines(index.a, index.b),
         voxceleb_trainer=voxceleb_trainer_scores(by_samples_VCD.numpy(), index.a, index.b),
-        is_target=index.is_target,
+        index=index,
+        utterances=utterances,
     )
-
-
-def _frame_crops(
-    model: SpeakerModel, log_mel: LogMel, wave: Wave, eval_frames: int, device: torch.device
-) -> Tensor:
-    """Embed crops that are slices of the utterance's log-mels, (C, D)."""
-    feat_TF = log_mel(torch.from_numpy(wave)[None].to(device))[0]
-    crop_frames = model.num_frames or eval_frames
-    start_C = evenly_spaced_starts(len(feat_TF), crop_frames, FINAL_CROPS)
-    # An utterance that is shorter than a crop is repeated.
-    frame_CT = (start_C[:, None] + np.arange(crop_frames)) % len(feat_TF)
-    return model.embed(feat_TF[torch.from_numpy(frame_CT).to(device)])
-
-
-def _sample_crops(
-    model: SpeakerModel, log_mel: LogMel, wave: Wave, eval_frames: int, device: torch.device
-) -> Tensor:
-    """Embed crops that are cut from the waveform, as in voxceleb_trainer, (C, D)."""
-    crop_samples = voxceleb_trainer_crop_samples(eval_frames)
-    wave_CS = waveform_crops(wave, VOXCELEB_TRAINER_CROPS, crop_samples)
-    return model.embed(log_mel(torch.from_numpy(wave_CS).to(device)))

@@ -91,15 +91,25 @@ def final_eer(
     found = FinalEER(eer_pct=eer_pct, interval=None, speakers=speakers)
     interval = None
     # Wrong speakers would give a wrong interval, and with few there is none, whatever they are.
-    if found.num_speakers is not None and found.num_speakers >= MIN_SPEAKERS:
-        names = np.array(speakers.names)
-        bootstrap = SpeakerBootstrap(
-            SpeakerPairs.of(names[index.a].tolist(), names[index.b].tolist(), index.is_target)
-        )
+    by_speaker = known_speaker_pairs(index, speakers)
+    if by_speaker is not None and by_speaker.num_speakers >= MIN_SPEAKERS:
+        bootstrap = SpeakerBootstrap(by_speaker)
         interval = bootstrap.interval(eer_pct, bootstrap.eer_pct(scores))
     num_targets = int(index.is_target.sum())
     why = why_inverted(eer_pct, interval, num_targets, len(index.is_target) - num_targets)
     return replace(found, interval=interval, warning=why)
+
+
+def known_speaker_pairs(index: PairIndex, speakers: ListSpeakers) -> SpeakerPairs | None:
+    """Return the pairs of a list with their speakers, for intervals.
+
+    Returns:
+        None if the speakers are unknown, or contradict a label.
+    """
+    if speakers.rule is None or not speakers.agree:
+        return None
+    names = np.array(speakers.names)
+    return SpeakerPairs.of(names[index.a].tolist(), names[index.b].tolist(), index.is_target)
 
 
 def write_final_result(folder: Path, epoch: int, result: EvaluationResult) -> None:

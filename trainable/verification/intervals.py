@@ -123,33 +123,34 @@ class EERDifference:
         return self.interval.low_pct <= 0 <= self.interval.high_pct
 
 
-def eer_interval(
-    eer_pct: float, replicates: ArrayLike, *, num_speakers: int, num_pairs: int
+def rate_interval(
+    rate_pct: float, replicates: ArrayLike, *, num_speakers: int, num_pairs: int
 ) -> Interval | None:
-    """Return the 95 % interval of an EER.
+    """Return the 95 % interval of an EER, or of another error rate.
 
     Args:
-        eer_pct: EER on the whole list, percent.
-        replicates: (R,) EER of each replicate, percent; NaN if undefined.
+        rate_pct: Rate on the whole list, percent.
+        replicates: (R,) rate of each replicate, percent; NaN if undefined.
         num_speakers: Speakers of the list.
-        num_pairs: The smaller of its numbers of target and non-target pairs. An EER of 0 counts
-            as half an error among them, since the log odds of 0 are infinite.
+        num_pairs: Pairs that the rate is a share of; of an EER, the smaller of the numbers of
+            target and non-target pairs. A rate of 0 counts as half an error among them, since the
+            log odds of 0 are infinite.
 
     Returns:
         None if no interval can be found: fewer than `MIN_SPEAKERS` speakers, too many undefined
-        replicates, or replicates that are all equal, as around an EER of 0 %.
+        replicates, or replicates that are all equal, as around a rate of 0 %.
     """
     usable = _usable(replicates, num_speakers)
-    if usable is None or not 0 < eer_pct < 100 or np.ptp(usable) == 0:
+    if usable is None or not 0 < rate_pct < 100 or np.ptp(usable) == 0:
         return None
     least = 0.5 / num_pairs
     middle, log_odds_R = (
-        logit(np.clip(value / 100, least, 1 - least)) for value in (eer_pct, usable)
+        logit(np.clip(value / 100, least, 1 - least)) for value in (rate_pct, usable)
     )
     half = _half_width(float(log_odds_R.std()), num_speakers)
     low, high = 100 * expit(middle - half), 100 * expit(middle + half)
-    # The interval must contain the EER, also after rounding or for less than half an error.
-    return Interval(low_pct=min(float(low), eer_pct), high_pct=max(float(high), eer_pct))
+    # The interval must contain the rate, also after rounding or for less than half an error.
+    return Interval(low_pct=min(float(low), rate_pct), high_pct=max(float(high), rate_pct))
 
 
 def eer_difference(
@@ -176,6 +177,26 @@ def eer_difference(
     half = _half_width(speakers_sd(first - second, num_speakers), num_speakers)
     interval = Interval(low_pct=behind_pct - half, high_pct=behind_pct + half)
     return EERDifference(behind_pct=behind_pct, interval=interval)
+
+
+def value_interval(
+    value: float, replicates: ArrayLike, num_speakers: int
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of a number of any scale, such as a threshold.
+
+    Args:
+        value: The number on the whole list.
+        replicates: (R,) the number in each replicate; NaN if undefined.
+        num_speakers: Speakers of the list.
+
+    Returns:
+        None if the speakers are fewer than `MIN_SPEAKERS`, or too many replicates undefined.
+    """
+    usable = _usable(replicates, num_speakers)
+    if usable is None:
+        return None
+    half = _half_width(float(usable.std()), num_speakers)
+    return value - half, value + half
 
 
 def _usable(replicates: ArrayLike, num_speakers: int) -> Floats | None:

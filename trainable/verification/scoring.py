@@ -39,7 +39,7 @@ def cosine_scores(emb_NCD: Embeddings, index_a: Index, index_b: Index) -> Floats
     Raises:
         ValueError: A shape does not fit, or a position is not among the utterances.
     """
-    mean_ND = _unit(emb_NCD.mean(1, dtype=np.float64))
+    mean_ND = unit_length(emb_NCD.mean(1, dtype=np.float64))
     return _by_chunks(mean_ND, index_a, index_b, lambda a_PD, b_PD: (a_PD * b_PD).sum(1))
 
 
@@ -111,11 +111,11 @@ def wrap_padded(wave_S: NDArray[np.float32], length: int) -> NDArray[np.float32]
 
 def _minus_mean_distance(a_PCD: Floats, b_PCD: Floats) -> Floats:
     # |a-b|^2 = 2-2ab for unit vectors; in double precision the cancellation does not matter.
-    squared_PCC = 2 - 2 * (_unit(a_PCD) @ _unit(b_PCD).swapaxes(1, 2))
+    squared_PCC = 2 - 2 * (unit_length(a_PCD) @ unit_length(b_PCD).swapaxes(1, 2))
     return np.asarray(-np.sqrt(squared_PCC.clip(min=0)).mean((1, 2)))
 
 
-def _unit(emb: Floats) -> Floats:
+def unit_length(emb: Floats) -> Floats:
     """Scale to unit length along the last axis; a zero vector stays zero."""
     length = np.linalg.norm(emb, axis=-1, keepdims=True)
     return np.asarray(emb / np.maximum(length, np.finfo(np.float64).tiny))

@@ -12,7 +12,7 @@ from results.journal.run_folder import RunFolder
 from search.cli import cluster, evaluate, results
 from search.cluster.nodes import LOOPBACK
 from tests.worlds.made_up_run import write_made_up_run
-from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES
+from trainable.verification.crops import DEFAULT_EVAL_FRAMES
 
 ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "torch._dynamo", "torchaudio", "ray", "optuna", "plotly", "tensorboardX",

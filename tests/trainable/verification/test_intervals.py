@@ -14,7 +14,7 @@ from trainable.verification.intervals import (
     Interval,
     draw_counts,
     eer_difference,
-    eer_interval,
+    rate_interval,
     speakers_sd,
 )
 from trainable.verification.metrics import equal_error_rate
@@ -23,7 +23,7 @@ SPREAD = np.linspace(8, 12, 101)
 
 
 def interval(eer_pct=10.0, replicates=SPREAD, num_speakers=28, num_pairs=1000):
-    return eer_interval(eer_pct, replicates, num_speakers=num_speakers, num_pairs=num_pairs)
+    return rate_interval(eer_pct, replicates, num_speakers=num_speakers, num_pairs=num_pairs)
 
 
 def test_an_interval_by_hand():

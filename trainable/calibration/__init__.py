@@ -1,0 +1,4 @@
+"""What scores mean: log-likelihood ratios, thresholds with their error rates, score norms.
+
+May import: spaces.files, trainable.features, trainable.verification.
+"""

@@ -1,0 +1,4 @@
+"""A model in use: waveforms in, embeddings out; lists embedded to files, speakers enrolled.
+
+May import: models, spaces.files, trainable.audio, trainable.verification.
+"""
