@@ -1,5 +1,5 @@
 """What a search promised against what full trainings gave.
 
 May import: spaces.files, trainable.checkpoints, trainable.config, results.analysis,
-results.compare, results.journal, results.terminal.
+results.compare, results.figures, results.journal, results.page, results.terminal.
 """

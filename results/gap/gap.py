@@ -18,6 +18,7 @@ from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig, read_train_config
 from trainable.config.width_scale import WIDTH
 
+Curve = tuple[tuple[int, float], ...]
 _CONFIG = "config.yaml"
 _WIDTH_KEY = f"model.{WIDTH}"
 
@@ -69,6 +70,8 @@ class GapRow:
         full: Best VEER of the full training.
         full_rank: Rank among the full trainings.
         differences: Settings that differ: name, value in the search, value in full.
+        promised_curve: Epoch and VEER of each evaluated epoch of the trial.
+        full_curve: The same of the full training.
     """
 
     name: str
@@ -79,6 +82,8 @@ class GapRow:
     full: MeasuredVEER
     full_rank: int
     differences: tuple[tuple[str, Any, Any], ...]
+    promised_curve: Curve
+    full_curve: Curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +152,8 @@ def find_gap(view: RunView, trainings: Sequence[FullTraining]) -> Gap:
             full=best[number],
             full_rank=1 + order.index(number),
             differences=_differences(trial, training),
+            promised_curve=_curve([each.model_dump() for each in trial.in_order]),
+            full_curve=_curve(training.history),
         )
         for number, (trial, training) in enumerate(zip(trials, trainings, strict=True))
     ]
@@ -206,6 +213,12 @@ def _best(history: Sequence[Mapping[str, Any]]) -> MeasuredVEER:
         low_pct=best.get("veer_low_pct"),
         high_pct=best.get("veer_high_pct"),
         epoch=best["epoch"],
+    )
+
+
+def _curve(history: Sequence[Mapping[str, Any]]) -> Curve:
+    return tuple(
+        (each["epoch"], each["veer_pct"]) for each in history if each["veer_pct"] is not None
     )
 
 

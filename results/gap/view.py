@@ -24,8 +24,8 @@ def gap_view(gap: Gap, width: int | None = None) -> RenderableType:
         width: Width of the screen in characters.
     """
     notes = [Text(each, NOTE_STYLE) for each in warnings_of(gap)]
-    lines = [*map(_differences, gap.rows), gap_in_words(gap)]
-    return Group(*notes, _table(gap, width), *(Text(line) for line in lines if line))
+    lines = [*differences_of(gap), gap_in_words(gap)]
+    return Group(*notes, _table(gap, width), *map(Text, lines))
 
 
 def warnings_of(gap: Gap) -> Iterator[str]:
@@ -56,8 +56,14 @@ def gap_in_words(gap: Gap) -> str:
     )
 
 
-def _table(gap: Gap, width: int | None) -> RenderableType:
-    texts = {
+def differences_of(gap: Gap) -> Iterator[str]:
+    """Yield a line for each full training with other settings than its trial."""
+    return filter(None, map(_differences, gap.rows))
+
+
+def texts_of(gap: Gap) -> dict[str, list[str]]:
+    """Return the cells of each column by its heading."""
+    return {
         "full training": [visible(row.name) for row in gap.rows],
         "trial": [str(row.trial) for row in gap.rows],
         "rank in\nsearch": [str(row.search_rank) for row in gap.rows],
@@ -66,9 +72,12 @@ def _table(gap: Gap, width: int | None) -> RenderableType:
         "in full, best\nVEER %": [_measured(row.full) for row in gap.rows],
         "rank\nin full": [str(row.full_rank) for row in gap.rows],
     }
+
+
+def _table(gap: Gap, width: int | None) -> RenderableType:
     columns = [
         GridColumn(name=heading, heading=heading, cells=cells, wraps=heading == "full training")
-        for heading, cells in texts.items()
+        for heading, cells in texts_of(gap).items()
     ]
     return grid_or_blocks(columns, width=width)
 

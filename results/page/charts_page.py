@@ -1,8 +1,9 @@
 """A page of texts, tables and charts that are not of one run, with the look of a run's page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from results.page.charts import Drawing, PageFigures, draw_figures
 from results.page.page import render_charts_page, write_page
@@ -24,6 +25,33 @@ class ChartsPage:
     lines: tuple[str, ...]
     tables: tuple[tuple[str, PageTable], ...]
     charts: PageFigures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnChart:
+    """A chart that is drawn already.
+
+    Attributes:
+        title: Heading.
+        text: A sentence or two on what it shows.
+        needs: What there must be for it.
+        figure: The Plotly figure; None where there is nothing to draw.
+    """
+
+    title: str
+    text: str
+    needs: str
+    figure: Any
+
+    @property
+    def caption(self) -> Callable[[Any], str]:
+        """Returns the text."""
+        return lambda _: self.text
+
+    def __call__(self, view: Any) -> Any:
+        """Return the figure; `view` is not used."""
+        del view
+        return self.figure
 
 
 def write_charts_page(

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.page.charts_page import write_charts_page
+from results.page.charts_page import DrawnChart, write_charts_page
 from results.page.table import plain_table
 from search.prediction.prediction import Prediction
 from search.prediction.prediction_table import basis_lines, result_table, scaling_tables
 from search.prediction.scaling import ScalingPoint
-from search.prediction.scaling_chart import PredictionChart, scaling_chart, variants_chart
+from search.prediction.scaling_chart import scaling_chart, variants_chart
 
 TITLE = "What a search would take and bring"
 
@@ -42,9 +42,9 @@ def write_prediction_page(out: Path, answer: Answer, points: Sequence[ScalingPoi
     below = (line for each in tables for line in each.lines)
     lines = (f"{answer.sentence}.", *answer.asked, *basis_lines(found), *below)
     charts = {
-        "variants": PredictionChart(
+        "variants": DrawnChart(
             title="VEER against epochs",
-            caption=lambda _: "Means over the simulated searches; the bars hold 95 % of them.",
+            text="Means over the simulated searches; the bars hold 95 % of them.",
             needs="a simulated search",
             figure=variants_chart(found.results),
         ),
@@ -55,14 +55,12 @@ def write_prediction_page(out: Path, answer: Answer, points: Sequence[ScalingPoi
     write_charts_page(out, TITLE, lines, shown, charts)
 
 
-def scaling_drawing(points: Sequence[ScalingPoint]) -> PredictionChart:
+def scaling_drawing(points: Sequence[ScalingPoint]) -> DrawnChart:
     """Return the chart of the time to a VEER by workers."""
-    return PredictionChart(
+    return DrawnChart(
         title="Time to a VEER by workers",
-        caption=lambda _: (
-            "Geometric means with 95 % intervals over the seeds. Dotted lines: linear scaling "
-            "from one worker."
-        ),
+        text="Geometric means with 95 % intervals over the seeds. Dotted lines: linear scaling "
+        "from one worker.",
         needs="searches with several numbers of workers",
         figure=scaling_chart(points),
     )

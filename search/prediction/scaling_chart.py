@@ -1,7 +1,6 @@
 """Charts of a prediction: time to a VEER by the number of workers, and VEER against epochs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -18,28 +17,6 @@ from search.prediction.estimates import Estimate, VariantResult
 from search.prediction.scaling import ScalingPoint, by_arm
 
 S_PER_H = 3600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionChart:
-    """One chart of a page, as `results.page.charts` takes it.
-
-    Attributes:
-        title: Heading.
-        caption: Returns a sentence or two on what it shows.
-        needs: What there must be for it.
-        figure: The chart; None where there is nothing to draw.
-    """
-
-    title: str
-    caption: Callable[[Any], str]
-    needs: str
-    figure: go.Figure | None
-
-    def __call__(self, view: Any) -> go.Figure | None:
-        """Return the chart; `view` is not used."""
-        del view
-        return self.figure
 
 
 def scaling_chart(points: Sequence[ScalingPoint]) -> go.Figure | None:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from results.figures.style import SERIES_COLOURS, new_figure
-from search.prediction.scaling_chart import PredictionChart
+from results.page.charts_page import DrawnChart
 
 # Epochs of all trials of a search after which its front is judged.
 PLACES = (12, 24, 48, 72, 144)
@@ -93,7 +93,7 @@ def table(found: Mapping[str, Sequence[Sequence[Share]]], ours: str) -> Lines:
     return Lines(headings=headings, rows=rows)
 
 
-def hypervolume_chart(volumes: Mapping[str, Floats]) -> PredictionChart:
+def hypervolume_chart(volumes: Mapping[str, Floats]) -> DrawnChart:
     """Return the chart of the hypervolume over epochs."""
     figure = new_figure("epochs of all trials", "share of the bank's hypervolume")
     for colour, (arm, found) in zip(SERIES_COLOURS * len(volumes), volumes.items(), strict=False):
@@ -105,9 +105,9 @@ def hypervolume_chart(volumes: Mapping[str, Floats]) -> PredictionChart:
             go.Scatter(x=PLACES, y=[mean for mean, _, _ in each], error_y=bars, name=arm,
                        mode="lines+markers", line={"color": colour})
         )  # fmt: skip
-    return PredictionChart(
+    return DrawnChart(
         title="Hypervolume over epochs",
-        caption=lambda _: "Means over the searches, 95 % intervals over the cuts of the speakers.",
+        text="Means over the searches, 95 % intervals over the cuts of the speakers.",
         needs="a search",
         figure=figure,
     )

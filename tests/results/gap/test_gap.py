@@ -9,6 +9,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.gap.gap import FullTraining, find_gap, read_full_training
+from results.gap.page import gap_chart, write_gap_page
 from results.gap.view import TOO_FEW, gap_in_words, gap_view, warnings_of
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
@@ -66,6 +67,23 @@ def test_a_trial_of_another_version_is_compared_as_it_was_written(view: RunView)
     assert ("of", "another version", None) in row.differences
 
 
+def test_the_page_has_both_curves_of_a_training_in_one_colour(
+    view: RunView, tmp_path: Path
+) -> None:
+    history = [epoch(1, 9.0), epoch(2, None), epoch(400, 4.25, 1.0)]
+    gap = find_gap(view, [trained(view, 2, *history)])
+    in_search, in_full = gap_chart(gap).data
+    assert (in_full.x, in_full.y) == ((1, 400), (9.0, 4.25))
+    trial = view.ranked[1]
+    assert in_search.name == f"trial {trial.trial} in the search"
+    assert in_search.y == tuple(each.veer_pct for each in trial.in_order)
+    assert in_search.line.color == in_full.line.color
+    write_gap_page(tmp_path / "gap.html", gap)
+    page = (tmp_path / "gap.html").read_text()
+    assert "4.25 (3.2-5.2), epoch 400" in page
+    assert f"O{TOO_FEW[1:]}." in page
+
+
 @pytest.mark.parametrize(
     ("best", "half", "words"),
     [
@@ -100,7 +118,9 @@ def test_folders_are_read_and_other_lists_are_warned_of(tmp_path: Path) -> None:
     both = train_both(tmp_path / "trained")
     run = write_trained_run(tmp_path, both)
     student = write_full_training(tmp_path / "full", both, tmp_path)
-    shown = json.loads(veer("gap", run.path, student, "--json").output)
+    page = tmp_path / "gap.html"
+    shown = json.loads(veer("gap", run.path, student, "--json", "--page", page).output)
+    assert "VEER by epoch" in page.read_text()
     (row,) = shown["rows"]
     assert row["promised"] == row["full"]
     assert row["same_epoch_pct"] == row["full"]["veer_pct"]
