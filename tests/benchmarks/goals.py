@@ -1,10 +1,13 @@
 """What a search with several goals finds, against one with a limit and against chance.
 
-`make bench NAME=goals ARGS='--bank FOLDER --out runs/goals'`, or with $VEER_BANK. The students are
-those of bank B (`tests.benchmarks.minivox_bank`): real Mixer students on real speech, averaged
-weights. The goals are VEER and CPU latency: the time of a student's network over that of the
-bundled `teacher_half`, measured on this machine, one thread, one utterance of 2 s. Sampler and
-early stopping are the product's; training is replayed, one trial at a time.
+`make bench NAME=goals ARGS='--corpus corpus.yaml --out runs/goals'` trains (see `goals_runs`),
+which takes about an hour on two cores; after an interruption, the same command continues.
+
+`make bench NAME=goals ARGS='--bank FOLDER --out runs/goals'`, or with $VEER_BANK, replays. The
+students are those of bank B (`tests.benchmarks.minivox_bank`): real Mixer students on real
+speech, averaged weights. The goals are VEER and CPU latency: the time of a student's network over
+that of the bundled `teacher_half`, measured on this machine, one thread, one utterance of 2 s.
+Sampler and early stopping are the product's; training is replayed, one trial at a time.
 
 Every search has the same number of epochs, those of stopped trials included. After each number of
 epochs in `PLACES` its front is taken by what it has seen: each trial's lowest VEER on one half of
@@ -35,25 +38,39 @@ from search.loop.appraisal import Appraisal
 from spaces.files.atomic import write_text_atomically
 from spaces.limits import Violation
 from tests.benchmarks.goals_figures import PLACES, Share, hypervolume_chart, share_of, table
+from tests.benchmarks.goals_runs import ARMS as TRAINED_ARMS
+from tests.benchmarks.goals_runs import (
+    GOALS,
+    LIMITED,
+    RANDOM,
+    SEVERAL,
+    TEACHER,
+    TrainedPlan,
+    prepare,
+)
+from tests.benchmarks.goals_trained import REFERENCE_PCT, Volumes, trained
+from tests.benchmarks.goals_trained_figures import (
+    front_chart,
+    fronts_table,
+    volume_chart,
+    volumes_table,
+)
 from tests.benchmarks.minivox_bank import NUM_SIDES, SPACE, MinivoxBank, MinivoxProblem
 from tests.benchmarks.search_play import Played, play, veer_source
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import TrialConfig
+from trainable.corpus.corpus import read_corpus_config
 from trainable.cost.latency import latency_ratio
 from trainable.machine.hardware import describe_hardware
 
-REFERENCE_PCT = 25.0
-TEACHER = "teacher_half"
-GOALS = ["veer", "cpu_latency"]
-LIMITED = "one goal, limit"
-# The settings of each arm; what they leave out is the product's default.
+# Those that are trained too, and those that are only replayed.
 ARMS: Mapping[str, Mapping[str, Any]] = {
-    "several goals": {"objective": GOALS},
-    "several goals, none stopped": {"objective": GOALS, "scheduler": {"kind": "none"}},
-    LIMITED: {},
+    SEVERAL: TRAINED_ARMS[SEVERAL],
+    "several goals, none stopped": {"objective": [*GOALS], "scheduler": {"kind": "none"}},
+    LIMITED: TRAINED_ARMS[LIMITED],
     "one goal": {},
-    "random": {"objective": GOALS, "sampler": "random", "scheduler": {"kind": "none"}},
-    "random, stopped in all goals": {"objective": GOALS, "sampler": "random"},
+    RANDOM: TRAINED_ARMS[RANDOM],
+    "random, stopped in all goals": {"objective": [*GOALS], "sampler": "random"},
 }
 
 
@@ -185,34 +202,85 @@ def _played(
         yield arm, found
 
 
-def main() -> None:
+def replay_bank(bank_folder: Path, out: Path, num_sides: int) -> None:
     """Measure the latencies, play the searches, print the table and write the page."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    folder = os.environ.get("VEER_BANK")
-    parser.add_argument("--bank", type=Path, default=folder, required=folder is None)
-    parser.add_argument("--out", type=Path, default=Path("runs/goals"), help="page and latencies")
-    parser.add_argument("--sides", type=int, default=NUM_SIDES, help="searches of each arm")
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    latency = measured_latencies(given.bank, given.out / "latency.json")
-    bank, sides = MinivoxBank(given.bank), range(given.sides)
+    latency = measured_latencies(bank_folder, out / "latency.json")
+    bank, sides = MinivoxBank(bank_folder), range(num_sides)
     found = dict(_played(bank, latency, sides))
-    hardware = ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
-    print(f"\non {hardware}\nlatency of the bank {min(latency):.3f} to {max(latency):.3f}")
+    print(f"\non {_hardware()}\nlatency of the bank {min(latency):.3f} to {max(latency):.3f}")
     races = (Race(bank=bank, latency=latency, arm=LIMITED, side=side) for side in sides)
     sizes = [_Judge(race, _Numbered(bank, race.side)).num_front for race in races]
     print(f"students on the bank's own front: {np.mean(sizes):.1f} of {len(latency)}")
-    lines = table(found, "several goals")
+    lines = table(found, SEVERAL)
     print(*lines.text, sep="\n")
-    page = given.out / "goals.html"
+    page = out / "goals.html"
     write_charts_page(
         page,
         "Several goals",
-        (f"Searches on {given.sides} halves of the speakers.",),
+        (f"Searches on {num_sides} halves of the speakers.",),
         (("Hypervolume and VEER at the limit", plain_table(lines.headings, lines.rows)),),
         {"hypervolume": hypervolume_chart({arm: share_of(each) for arm, each in found.items()})},
     )
     print(f"page: {page}")
+
+
+def train_all(plan: TrainedPlan) -> None:
+    """Run the searches that are not finished yet, judge them, print tables, write the page."""
+    prepared = prepare(plan)
+    found = trained(plan, prepared)
+    volumes = Volumes(found, prepared.slowest)
+    arms = volumes_table(found, volumes, prepared.limit, plan.total_epochs)
+    fronts = fronts_table(found)
+    print(f"\non {_hardware()}\nslowest architecture: {prepared.slowest:.3f}\n")
+    print(*arms.text, "", *fronts.text, sep="\n")
+    page = plan.out / "trained.html"
+    write_charts_page(
+        page,
+        "Several goals, trained",
+        (f"{plan.seeds} seeds, {plan.total_epochs} epochs a search.",),
+        (
+            ("Arms", plain_table(arms.headings, arms.rows)),
+            ("Fronts", plain_table(fronts.headings, fronts.rows)),
+        ),
+        {
+            "fronts": front_chart(found),
+            "volume": volume_chart(found, volumes, plan.total_epochs),
+        },
+    )
+    print(f"page: {page}")
+
+
+def _hardware() -> str:
+    return ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
+
+
+def main() -> None:
+    """Train, or replay a bank."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    folder = os.environ.get("VEER_BANK")
+    parser.add_argument("--bank", type=Path, default=folder, help="a bank to replay")
+    parser.add_argument("--corpus", type=Path, help="a corpus.yaml to train on instead")
+    parser.add_argument("--out", type=Path, default=Path("runs/goals"), help="page and runs")
+    parser.add_argument("--sides", type=int, default=NUM_SIDES, help="replayed searches of an arm")
+    parser.add_argument("--seeds", type=int, default=3, help="trained searches of an arm")
+    parser.add_argument("--max-epochs", type=int, default=6, help="of a trial that is trained")
+    parser.add_argument("--total-epochs", type=int, default=36, help="of a search that trains")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.corpus is not None:
+        train_all(
+            TrainedPlan(
+                corpus=read_corpus_config(given.corpus.resolve()),
+                out=given.out.resolve(),
+                seeds=given.seeds,
+                max_epochs=given.max_epochs,
+                total_epochs=given.total_epochs,
+            )
+        )
+    elif given.bank is not None:
+        replay_bank(given.bank, given.out, given.sides)
+    else:
+        parser.error("give --corpus to train, or --bank (or $VEER_BANK) to replay")
 
 
 if __name__ == "__main__":
