@@ -1,5 +1,6 @@
 """Whole searches over spaces with limits, starting points and criteria."""
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -8,9 +9,14 @@ import pytest
 from rich.console import Console
 
 from models import build_model, count_parameters
+from results.analysis.nondominated import nondominated
+from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
+from results.export.within import choose_within
+from results.journal.goals import cost_values
 from results.records.record import Record
 from results.tables.trials import trials_table
+from results.terminal.front import front_remarks
 from search.cli import outcome
 from search.run import run_search as run_search_module
 from search.run.progress import SearchView
@@ -50,6 +56,28 @@ def num_params(space: dict, hidden_dim: int) -> int:
     }).model))  # fmt: skip
 
 
+def require_front(view: RunView) -> None:
+    """Check costs and front of a search with the goals VEER, CPU time and parameters."""
+    costs = {trial.trial: trial.costs for trial in view.own}
+    for trial in view.own:
+        config = TrialConfig.model_validate(trial.started.config)
+        assert set(costs[trial.trial]) == {"cpu_latency", "params"}
+        assert costs[trial.trial]["params"] == count_parameters(build_model(config.model))
+        assert costs[trial.trial]["cpu_latency"] > 0
+    points = [(t.best_veer_pct, *cost_values(costs[t.trial])) for t in view.own]
+    front = {view.own[place].trial for place in nondominated(points)}
+    assert {trial.trial for trial in view.front} == front
+    rows = trials_table(view).to_pylist()
+    assert {row["trial"] for row in rows if row["on_front"]} == front
+    written = json.loads((view.folder.path / "front.json").read_text())
+    assert {each["trial"] for each in written["front"]} == front
+    assert written["volume"]["epochs"][-1] == sum(len(trial.epochs) for trial in view.own)
+    # Its checkpoints were kept.
+    smallest = min(each["params"] for each in costs.values())
+    assert choose_within(view, {"params": smallest}).trial.trial in front
+    assert f"the front: {len(front)} of 3 trials" in front_remarks(view)[0]
+
+
 def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     tiny = read_yaml(tiny_world / "space.yaml").data
     small, large = num_params(tiny, 8), num_params(tiny, 16)
@@ -72,8 +100,10 @@ def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     assert "ceiling: with rungs at epochs 1 of 3 even perfect stopping saves at most" in screen
 
 
-def test_search_learns_from_an_earlier_one(search, tmp_path):
-    first, _ = search({}, "first", num_trials=3, benchmark_top=0)
+def test_search_learns_from_an_earlier_one_which_had_several_goals(search, tmp_path):
+    goals = ["veer", "cpu_latency", "params"]
+    first, _ = search({}, "first", num_trials=3, benchmark_top=0, objective=goals)
+    require_front(first.run)
     settings = {"num_trials": 2, "benchmark_top": 0, "learn_from": [tmp_path / "first"]}
     result, screen = search({}, "second", **settings)
     assert f"learns from {tmp_path / 'first'}: the order of 3 trials" in screen
