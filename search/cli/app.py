@@ -12,6 +12,7 @@ from search.cli.calibrate import calibrate
 from search.cli.compare import compare
 from search.cli.console import errors
 from search.cli.dashboard import dashboard
+from search.cli.embed import embed
 from search.cli.evaluate import evaluate
 from search.cli.gap import gap
 from search.cli.groups import command_group
@@ -60,6 +61,7 @@ app.command()(evaluate)
 app.command()(calibrate)
 app.command()(verify)
 app.command()(enroll)
+app.command()(embed)
 app.command(name="import")(import_checkpoint)
 
 

@@ -10,7 +10,7 @@ from search.use.model_in_use import ModelInUse
 from trainable.calibration.calibration import Calibration
 from trainable.calibration.operating_point import FEW_ERRORS, OperatingPoint, Range
 from trainable.calibration.quality import with_quality
-from trainable.embedding.embedder import CropPlan, mean_embedding, usable_wave
+from trainable.embedding.embedder import CropPlan, mean_embeddings, usable_wave
 from trainable.embedding.enrolment import EnrolledSpeaker
 from trainable.verification.embedded import EmbeddedUtterances
 from trainable.verification.metrics import Floats
@@ -43,7 +43,7 @@ class ComparedVoice:
             CorpusError: It cannot be used as audio.
         """
         wave_S = usable_wave(file)
-        mean_D = mean_embedding(model.embedder, wave_S, plan)
+        mean_D = mean_embeddings(model.embedder, [wave_S], plan)[0]
         return cls(name=str(file), mean_D=mean_D, duration_s=len(wave_S) / SAMPLE_RATE_HZ)
 
     @classmethod

@@ -2,8 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -40,6 +40,27 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         except BaseException:  # also Ctrl-C, which must leave no temporary file
             partial.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file, which gets its name when the block ends well.
+
+    For content that is written in steps; see `write_bytes_atomically`. After an exception the old
+    file is unchanged, and no temporary file remains.
+
+    Raises:
+        DiskFullError: There is no room.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with translate_disk_full(path):
+        try:
+            yield partial
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)  # missing after the rename
 
 
 def replace_folder(out: Path, files: Mapping[str, bytes]) -> None:

@@ -7,7 +7,8 @@ Shapes: S samples, C crops, U utterances, D embedding.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,16 +19,15 @@ import torch
 from models import LogMel, SpeakerModel
 from models.frontend import N_FFT, SAMPLE_RATE_HZ
 from spaces.files.errors import CorpusError, TrainingError
-from trainable.audio.reading import AudioError, Wave, check_wave, load_wave
+from trainable.audio.reading import NUM_READERS, AudioError, Wave, check_wave, load_wave
 from trainable.verification.crops import DEFAULT_EVAL_FRAMES, FINAL_CROPS, frame_crops
 from trainable.verification.embedded import EmbeddedUtterances
+from trainable.verification.evaluation import EVAL_BATCH
 from trainable.verification.metrics import Floats
 from trainable.verification.scoring import Embeddings
 
 # The front end reflects the edges of a wave, which must be longer than what is reflected.
 LEAST_S = (N_FFT // 2 + 1) / SAMPLE_RATE_HZ
-# Shorter speech is embedded, since its crops are repeated, with a remark.
-SHORT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,7 @@ class Embedder(Protocol):
     Attributes:
         weights_sha256: Hash of what the embeddings depend on; files name a model by it.
         embedding_dim: Size of the embeddings.
+        batch_crops: Crops at once that are fast.
     """
 
     @property
@@ -60,8 +61,11 @@ class Embedder(Protocol):
     @property
     def embedding_dim(self) -> int: ...  # noqa: D102 - see the class
 
-    def crops(self, wave_S: Wave, plan: CropPlan) -> Embeddings:
-        """Return the embeddings of evenly spaced crops, (C, D)."""
+    @property
+    def batch_crops(self) -> int: ...  # noqa: D102 - see the class
+
+    def crops(self, waves: Sequence[Wave], plan: CropPlan) -> Embeddings:
+        """Return the embeddings of evenly spaced crops of each wave, (U, C, D)."""
         ...
 
 
@@ -87,13 +91,18 @@ class NetworkEmbedder:
         """Size of the embeddings."""
         return self._model.embedding_dim
 
+    @property
+    def batch_crops(self) -> int:
+        """As many as an evaluation embeds at once."""
+        return EVAL_BATCH[self._log_mel.window_S.device.type]
+
     @torch.inference_mode()
-    def crops(self, wave_S: Wave, plan: CropPlan) -> Embeddings:
-        """Return the embeddings of crops that are slices of the wave's log-mels, (C, D)."""
-        emb_CD = frame_crops(
-            self._model, self._log_mel, wave_S, plan.num_frames, plan.num_crops
-        )
-        found: Embeddings = emb_CD.float().cpu().numpy()
+    def crops(self, waves: Sequence[Wave], plan: CropPlan) -> Embeddings:
+        """Return the embeddings of crops that are slices of each wave's log-mels, (U, C, D)."""
+        num_frames = self._model.num_frames or plan.num_frames
+        crops = [frame_crops(self._log_mel, each, num_frames, plan.num_crops) for each in waves]
+        emb_ZD = self._model.embed(torch.cat(crops)).float().cpu()
+        found: Embeddings = emb_ZD.reshape(len(waves), plan.num_crops, -1).numpy()
         return found
 
 
@@ -121,16 +130,18 @@ def usable_wave(path: Path) -> Wave:
     return wave_S
 
 
-def mean_embedding(embedder: Embedder, wave_S: Wave, plan: CropPlan = DEFAULT_PLAN) -> Floats:
-    """Return the mean embedding of a wave's crops, (D,), float64.
+def mean_embeddings(
+    embedder: Embedder, waves: Sequence[Wave], plan: CropPlan = DEFAULT_PLAN
+) -> Floats:
+    """Return the mean embedding of the crops of each wave, (U, D), float64.
 
     Raises:
-        TrainingError: It is NaN or infinite.
+        TrainingError: One is NaN or infinite.
     """
-    mean_D: Floats = embedder.crops(wave_S, plan).mean(0, dtype=np.float64)
-    if not np.isfinite(mean_D).all():
+    mean_UD: Floats = embedder.crops(waves, plan).mean(1, dtype=np.float64)
+    if not np.isfinite(mean_UD).all():
         raise TrainingError("the model gives an embedding that is NaN or infinite")
-    return mean_D
+    return mean_UD
 
 
 def embed_utterances(
@@ -140,7 +151,7 @@ def embed_utterances(
     plan: CropPlan = DEFAULT_PLAN,
     progress: Callable[[int, int], None] | None = None,
 ) -> EmbeddedUtterances:
-    """Embed utterances one after the other; each is decoded once.
+    """Embed utterances; each is decoded once.
 
     Args:
         embedder: The model.
@@ -150,17 +161,52 @@ def embed_utterances(
         progress: Called with (utterances done, utterances in total).
 
     Raises:
-        CorpusError: A file cannot be used.
+        CorpusError: Files that cannot be used; names each.
         TrainingError: An embedding is NaN or infinite.
     """
-    mean_UD = np.empty((len(paths), embedder.embedding_dim))
-    duration_s_U = np.empty(len(paths))
-    for number, path in enumerate(paths):
-        wave_S = usable_wave(root / path)
-        mean_UD[number] = mean_embedding(embedder, wave_S, plan)
-        duration_s_U[number] = len(wave_S) / SAMPLE_RATE_HZ
-        if progress:
-            progress(number + 1, len(paths))
+    faults: list[str] = []
+    parts = list(embedded_batches(embedder, root, paths, plan, faults, progress))
+    if faults:
+        raise CorpusError(faults)
     return EmbeddedUtterances(
-        paths=tuple(paths), mean_UD=mean_UD, duration_s_U=duration_s_U
+        paths=tuple(paths),
+        mean_UD=np.concatenate([part.mean_UD for part in parts]),
+        duration_s_U=np.concatenate([part.duration_s_U for part in parts]),
     )
+
+
+def embedded_batches(
+    embedder: Embedder,
+    root: Path,
+    paths: Sequence[str],
+    plan: CropPlan,
+    faults: list[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[EmbeddedUtterances]:
+    """Yield utterances in batches; those that cannot be used are added to `faults`.
+
+    The arguments are those of `embed_utterances`.
+    """
+    size = max(1, embedder.batch_crops // plan.num_crops)
+    with ThreadPoolExecutor(NUM_READERS) as readers:
+        for first in range(0, len(paths), size):
+            batch = paths[first : first + size]
+            found = list(readers.map(_wave_or_fault, [root / path for path in batch]))
+            faults += [each for each in found if isinstance(each, str)]
+            usable = [(p, w) for p, w in zip(batch, found, strict=True) if not isinstance(w, str)]
+            if usable:
+                waves = [wave for _, wave in usable]
+                yield EmbeddedUtterances(
+                    paths=tuple(path for path, _ in usable),
+                    mean_UD=mean_embeddings(embedder, waves, plan),
+                    duration_s_U=np.array([len(wave) / SAMPLE_RATE_HZ for wave in waves]),
+                )
+            if progress:
+                progress(min(first + size, len(paths)), len(paths))
+
+
+def _wave_or_fault(path: Path) -> Wave | str:
+    try:
+        return usable_wave(path)
+    except CorpusError as error:
+        return str(error)

@@ -1,4 +1,4 @@
-"""Embeddings of the evenly spaced crops of one utterance.
+"""The evenly spaced crops of one utterance: of its log-mels, or of its waveform.
 
 Shapes: C crops, T frames, S samples, D embedding.
 """
@@ -21,29 +21,21 @@ FINAL_CROPS = 10
 DEFAULT_EVAL_FRAMES = 300
 
 
-def frame_crops(
-    model: SpeakerModel,
-    log_mel: LogMel,
-    wave: Wave,
-    num_frames: int,
-    num_crops: int = FINAL_CROPS,
-) -> Tensor:
-    """Embed evenly spaced crops that are slices of the utterance's log-mels, (C, D).
+def frame_crops(log_mel: LogMel, wave: Wave, num_frames: int, num_crops: int) -> Tensor:
+    """Return evenly spaced crops that are slices of the utterance's log-mels, (C, T, F).
 
     Args:
-        model: The network, in eval mode.
-        log_mel: The front end, on the model's device.
+        log_mel: The front end; the crops are on its device.
         wave: The utterance at 16 kHz.
-        num_frames: Length of a crop, where the model accepts any.
+        num_frames: Length of a crop.
         num_crops: Number of crops.
     """
-    device = next(model.parameters()).device
-    feat_TF = log_mel(torch.from_numpy(wave)[None].to(device))[0]
-    crop_frames = model.num_frames or num_frames
-    start_C = evenly_spaced_starts(len(feat_TF), crop_frames, num_crops)
+    device = log_mel.window_S.device
+    feat_TF: Tensor = log_mel(torch.from_numpy(wave)[None].to(device))[0]
+    start_C = evenly_spaced_starts(len(feat_TF), num_frames, num_crops)
     # An utterance that is shorter than a crop is repeated.
-    frame_CT = (start_C[:, None] + np.arange(crop_frames)) % len(feat_TF)
-    return model.embed(feat_TF[torch.from_numpy(frame_CT).to(device)])
+    frame_CT = (start_C[:, None] + np.arange(num_frames)) % len(feat_TF)
+    return feat_TF[torch.from_numpy(frame_CT).to(device)]
 
 
 def sample_crops(

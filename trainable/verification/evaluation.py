@@ -250,7 +250,9 @@ def score_pairs(
         wave = load_wave(root / index.paths[number])
         duration_s_V[number] = len(wave) / SAMPLE_RATE_HZ
         # Moved off the device one by one, so that its memory does not grow with the list.
-        by_frames_VCD[number] = frame_crops(model, log_mel, wave, eval_frames).cpu()
+        crop_frames = model.num_frames or eval_frames
+        feat_CTF = frame_crops(log_mel, wave, crop_frames, FINAL_CROPS)
+        by_frames_VCD[number] = model.embed(feat_CTF).cpu()
         by_samples_VCD[number] = sample_crops(model, log_mel, wave, eval_frames, device).cpu()
         if progress:
             progress(number + 1 - part.start, part.stop - part.start)
