@@ -100,8 +100,9 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
     if (exported := find_export(path)) is not None:
         return ModelSource(loaded=load_exported(exported))
     loaded = load_speaker_model(path)
-    folder = loaded.file.resolve().parents[1]  # TRIALS/NNNN/model/FILE
-    run_path = folder.parents[1]
+    # TRIALS/NNNN/model/FILE; `parents` has no entry above the root.
+    folder = loaded.file.resolve().parent.parent
+    run_path = folder.parent.parent
     # A checkpoint of a search given as a file: its opening is recorded in that search too.
     if folder.parent.name == TRIALS_FOLDER and folder.name.isdecimal():
         number = int(folder.name)
