@@ -33,7 +33,7 @@ class Moment:
         """Wait for the moment; return whether the driver still ran then."""
         before = epochs_of(run)
         while driver.is_up and not self._has_come(driver, run, before):
-            time.sleep(0.002)
+            time.sleep(0.02)
         time.sleep(self.delay_s)
         return driver.is_up
 

@@ -60,7 +60,7 @@ def wait_until_gone(pids: Iterable[int], deadline_s: float = 300.0) -> float:
     while left := [pid for pid in pids if is_alive(pid) and not _is_agent(pid)]:
         names = [_name(pid) for pid in left]
         assert time.monotonic() < latest_s, f"processes {left} ({names}) did not end"
-        time.sleep(0.005)
+        time.sleep(0.02)
     ended_s = time.time()
     for pid in filter(_is_agent, pids):
         _send(pid, signal.SIGKILL)

@@ -22,10 +22,11 @@ from tests.chaos.workers import (
 )
 from tests.search.ray_nodes import ray_nodes
 from tests.search.real_search import RealSearch
-from tests.worlds.chaos_world import chaos_settings
+from tests.worlds.chaos_world import SLOW_SPACE, chaos_settings
 
 # Trials that are long enough to be hit in mid-training while others continue.
 LONG = {"max_concurrent": 2, "max_epochs": 200, "scheduler": {"kind": "none"}}
+SLOW_EPOCHS = 120  # of a student that takes its time
 EPOCHS_A_HIT = 120  # about what two trials train while a dead worker is replaced
 # An epoch takes some 30 ms, on a busy machine ten times that.
 HANG_FLOOR_S = 5.0
@@ -114,6 +115,8 @@ def cluster_hit(stage: Stage, name: str) -> Outcome:
     with ray_nodes((1, 1, 1)) as cluster:
         faults = {"hang_floor_s": HANG_FLOOR_S}
         changes = LONG | {"num_trials": 5, "address": cluster.address, "faults": faults}
+        # What is not hit trains on until the search has recovered.
+        changes |= {"space": str(stage.world / SLOW_SPACE), "max_epochs": SLOW_EPOCHS}
         search = stage.search(_folder(name), **changes)
         search.environment |= cluster.environment
         hits = iter((kill_worker, freeze_worker, node_killer(cluster)))
@@ -124,7 +127,7 @@ def cluster_hit(stage: Stage, name: str) -> Outcome:
             may_hit=lambda pid: num_at_work(search.run) == 2 and is_beside_head(pid),
             times=3,
         )
-        return hit_workers(fault, search, stage.rng, stage.print_line)
+        return hit_workers(fault, search, stage.rng, stage.print_line, "--allow-code")
 
 
 def _workers(stage: Stage, fault: WorkerFault, **changes: Any) -> Outcome:

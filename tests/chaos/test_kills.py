@@ -17,7 +17,7 @@ from results.journal.journal import read_journal
 from results.journal.run_folder import RunFolder
 from results.trackers.study import STUDY_NAME
 from tests.chaos.faults import Outcome, cut_power, kill_driver, kill_group
-from tests.chaos.scenarios import LONG, Stage, cluster_hit, one_at_a_time, two_at_a_time
+from tests.chaos.scenarios import SLOW_EPOCHS, Stage, cluster_hit, one_at_a_time, two_at_a_time
 from tests.chaos.workers import longest_gap_s
 from tests.search.real_search import TIMING_FIELDS, events_of
 
@@ -135,7 +135,7 @@ def test_trial_that_was_hit_goes_on_in_another_process(hit_cluster):
     hits = [hit.trial for hit in outcome.injected]
     assert sorted(placed) == sorted([*hits, *range(5)])
     for trial in trial_histories(records):
-        assert (trial.state, max(trial.epochs)) == ("complete", LONG["max_epochs"])
+        assert (trial.state, max(trial.epochs)) == ("complete", SLOW_EPOCHS)
         pids = [each.pid for each in records if each.event == "placed"
                 and each.trial == trial.trial]  # fmt: skip
         assert len(set(pids)) == len(pids)

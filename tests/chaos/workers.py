@@ -107,6 +107,7 @@ def hit_workers(
     search: RealSearch,
     rng: np.random.Generator,
     print_line: PrintLine = silent,
+    *options: str,
 ) -> Outcome:
     """Hit one worker after the other, in mid-epoch, while the others continue.
 
@@ -117,12 +118,13 @@ def hit_workers(
         search: A new search, long enough for all injections.
         rng: Source of random workers and moments.
         print_line: Prints a line about every fault.
+        options: Of `veer search`.
 
     Raises:
         AssertionError: The search ended too early, did not notice, or failed.
     """
     injected, found = [], []
-    with search.start() as driver:
+    with search.start(*options) as driver:
         for number in range(1, fault.times + 1):
             pid = _victim(search.run, fault, rng)
             time.sleep(rng.uniform(0, DELAY_S))

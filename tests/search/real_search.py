@@ -16,6 +16,7 @@ from trainable.report.epoch_report import TIMING_FIELDS as EPOCH_TIMING
 VEER = [sys.executable, "-c", "from search.cli.app import run_app; run_app()"]
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300  # of a machine with other work on it
+POLL_S = 0.05  # a condition may read a whole journal
 # Fields of an epoch that differ between two runs of the same trial.
 TIMING_FIELDS = EPOCH_TIMING | {"time_s"}
 TRIAL_EVENTS = ("trial_started", "epoch", "trial_ended")
@@ -52,7 +53,7 @@ def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADL
     latest_s = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < latest_s, f"waited in vain for {what}"
-        time.sleep(0.005)
+        time.sleep(POLL_S)
 
 
 def tiny_settings(tiny_world: Path, **changes: Any) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Driver:
             self.process = subprocess.Popen(
                 [*VEER, *arguments],
                 env=os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)} | environment,
-                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT,
             )  # fmt: skip
 
     @property

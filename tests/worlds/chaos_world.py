@@ -7,7 +7,7 @@ from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import tiny_settings
 from tests.worlds.tiny_world import build_tiny_world
 
-SPACE = "chaos.yaml"
+SPACE, SLOW_SPACE = "chaos.yaml", "slow.yaml"
 
 
 def build_world(folder: Path) -> Path:
@@ -16,10 +16,16 @@ def build_world(folder: Path) -> Path:
 
 
 def add_space(world: Path) -> Path:
-    """Add a space with fixed evaluation crops, which a search else chooses by measured time."""
+    """Add spaces with fixed evaluation crops, which a search else chooses by measured time.
+
+    Trials of `SLOW_SPACE` are long without keeping a core busy; it needs `--allow-code`.
+    """
     tree = read_yaml(world / "space.yaml").data
     tree["training"]["eval_crops"] = 1
     write_yaml(world / SPACE, tree)
+    family = "tests.worlds.slow_student:SlowNet"
+    tree["model"] = {"family": family, "embedding_dim": 32, "width": {"choices": [8, 12]}}
+    write_yaml(world / SLOW_SPACE, tree)
     return world
 
 
