@@ -30,13 +30,14 @@ torch.set_num_threads(1)
 # Numbers that no machine has: PyTorch finds no GPU, and a Ray may still declare as many.
 NO_GPUS = "1000,1001,1002,1003"
 RAY_HERE, RAY_JOINED, RAY_APART = "ray here", "ray joined", "ray apart"
+LOCAL_RAY = LocalRay()
 
 
 class FileByFile(LoadScopeScheduling):
-    """Give a worker whole files, whose fixtures it shares; files that share a Ray go to one.
+    """Give a worker whole files, whose fixtures it shares; files that share a Ray stay together.
 
-    One worker has a Ray in its own process, and one (another, if there is one) joins clusters. A
-    file whose commands have a Ray of theirs goes anywhere.
+    The files of a folder that start a Ray in the process of the tests go to one worker, and those
+    that join clusters to one. A file whose commands have a Ray of theirs goes anywhere.
 
     The process that spreads the tests knows their names alone, so what a file needs is read from
     the markers in its text. (The groups of pytest-xdist 3.8 are lost with pytest 9.2.)
@@ -47,7 +48,9 @@ class FileByFile(LoadScopeScheduling):
         if "not cluster" in self.config.option.markexpr:
             return file
         ray = ray_of(self.config.rootpath / file)
-        return ray if ray in (RAY_HERE, RAY_JOINED) else file
+        if ray == RAY_HERE:
+            return f"{RAY_HERE}: {file.rpartition('/')[0]}"
+        return RAY_JOINED if ray == RAY_JOINED else file
 
 
 @cache
@@ -77,6 +80,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests with Ray first: they are the longest group by far."""
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the Ray of this process when no test needs it next: it takes CPU time even if idle."""
+    if nextitem is not None and ray_of(item.path) == RAY_HERE != ray_of(nextitem.path):
+        LOCAL_RAY.stop()
 
 
 def pytest_collection_finish() -> None:
@@ -130,9 +139,8 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[LocalRay]:
     """The Ray of this process, not yet started."""
-    ray = LocalRay()
-    yield ray
-    ray.stop()
+    yield LOCAL_RAY
+    LOCAL_RAY.stop()
 
 
 @pytest.fixture

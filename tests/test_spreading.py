@@ -6,7 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import RAY_HERE, RAY_JOINED, FileByFile, pytest_configure, ray_of
+from tests.conftest import (
+    LOCAL_RAY,
+    RAY_HERE,
+    RAY_JOINED,
+    FileByFile,
+    pytest_configure,
+    pytest_runtest_teardown,
+    ray_of,
+)
 
 WITH_RAY = "@pytest.mark.cluster"
 JOINED = '@pytest.mark.cluster\n@pytest.mark.usefixtures("no_ray_here")'
@@ -16,7 +24,7 @@ APART = "pytestmark = [pytest.mark.cluster, pytest.mark.ray_apart]"
 @pytest.mark.parametrize(
     ("chosen", "with_ray", "joined"),
     [
-        ("not gpu", RAY_HERE, RAY_JOINED),
+        ("not gpu", f"{RAY_HERE}: tests", RAY_JOINED),
         ("not gpu and not cluster", "tests/with_ray.py", "tests/joined.py"),
     ],
 )
@@ -33,6 +41,21 @@ def test_files_that_share_a_ray_share_a_process_where_ray_is_started(
     assert spread._split_scope("tests/joined.py::test_a") == joined
     assert spread._split_scope("tests/apart.py::test_a") == "tests/apart.py"
     assert spread._split_scope("tests/plain.py::TestA::test_b") == "tests/plain.py"
+
+
+@pytest.mark.parametrize(
+    ("next_text", "is_stopped"), [(WITH_RAY, False), (APART, True), ("plain", True), (None, False)]
+)
+def test_an_idle_ray_is_stopped_where_the_next_test_needs_none(
+    next_text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_stopped: bool
+) -> None:
+    stops: list[bool] = []
+    monkeypatch.setattr(LOCAL_RAY, "stop", lambda: stops.append(True))
+    now, then = (SimpleNamespace(path=tmp_path / name) for name in ("now.py", "next.py"))
+    now.path.write_text(WITH_RAY)
+    then.path.write_text(next_text or "")
+    pytest_runtest_teardown(now, None if next_text is None else then)
+    assert bool(stops) is is_stopped
 
 
 def test_every_test_with_ray_is_in_such_a_file(request: pytest.FixtureRequest) -> None:

@@ -81,7 +81,9 @@ class TestEveryDistillationInTheLoop:
     def test_the_distillation_loss_falls(self, make_trainer: Callable[[float], Trainer]) -> None:
         # By itself: V1's mse beside a classification loss weighs next to nothing.
         trainer = make_trainer(1.0)
-        losses = [trainer.run_epoch().loss_distillation for _ in range(12)]
+        # Distances in a small batch are noisy where nothing else is compared.
+        is_noisy = trainer.config.loss.distillation == "rkd" and not trainer.config.loss.stages
+        losses = [trainer.run_epoch().loss_distillation for _ in range(12 if is_noisy else 6)]
         assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
 
     def test_shares_add_up_to_one(self, trainer: Trainer) -> None:

@@ -65,7 +65,7 @@ def test_training_learns_the_speakers(data: TrainingData) -> None:
 )
 def test_every_other_family_learns_too(data: TrainingData, model: dict[str, object]) -> None:
     trial = config(model=model, loss={"distillation": "none"})
-    reports = run(Trainer(trial, data, device=CPU), 4)
+    reports = run(Trainer(trial, data, device=CPU), 3)
     assert reports[-1].loss_total < 0.9 * reports[0].loss_total
 
 
@@ -81,7 +81,7 @@ def test_distillation_turns_the_student_towards_the_teacher(
     data: TrainingData, teacher: Teacher, settings: dict[str, object]
 ) -> None:
     loss = settings | {"alpha": 1.0}
-    reports = run(Trainer(config(loss=loss), data, teacher=teacher, device=CPU), 20)
+    reports = run(Trainer(config(loss=loss), data, teacher=teacher, device=CPU), 10)
     assert reports[-1].teacher_cosine > reports[0].teacher_cosine + 0.2
     assert reports[-1].distill_share == pytest.approx(1.0)
 
