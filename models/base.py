@@ -4,6 +4,7 @@ Shapes: B batch, T frames, F mel bins, C channels, D embedding.
 """
 
 from abc import abstractmethod
+from fractions import Fraction
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -142,6 +143,9 @@ def window_indices(length: int, window: int, device: torch.device | None = None)
     """
     # Rounded up: one window fewer would leave frames uncovered.
     count = max(1, -(-length // window))
-    # From 0 to length - window, so that the last window ends with the crop.
-    start_W = torch.linspace(0, max(0, length - window), count, device=device).round().long()
+    # From 0 to length - window, so that the last window ends with the crop. In whole numbers, so
+    # that those of a graph, which computes them for a length that it does not know, are equal.
+    gaps, span = max(1, count - 1), max(0, length - window)
+    starts = [round(Fraction(number * span, gaps)) for number in range(count)]
+    start_W = torch.tensor(starts, device=device)
     return (start_W[:, None] + torch.arange(window, device=device)) % length

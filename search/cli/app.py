@@ -14,6 +14,8 @@ from search.cli.console import errors
 from search.cli.dashboard import dashboard
 from search.cli.embed import embed
 from search.cli.evaluate import evaluate
+from search.cli.export import export
+from search.cli.forms import convert_to_form
 from search.cli.gap import gap
 from search.cli.groups import command_group
 from search.cli.import_model import import_checkpoint
@@ -51,7 +53,8 @@ app.command()(compare)
 app.command()(results.report)
 app.command()(dashboard)
 app.command()(results.benchmark)
-app.command()(results.export)
+app.command()(export)
+app.command(name="convert")(convert_to_form)
 app.command()(audit)
 app.command()(gap)
 app.command()(reproduce)

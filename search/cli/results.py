@@ -1,4 +1,4 @@
-"""Commands on the results of a search: `veer trials`, `show`, `report`, `benchmark`, `export`."""
+"""Commands on the results of a search: `veer trials`, `show`, `report`, `benchmark`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ from search.cli.console import (
     progress_bar,
     screen_width,
 )
-from search.cli.options import AllowCodeOption, permit, training_command
-from search.cli.plugin import export_for
+from search.cli.options import AllowCodeOption, permit
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
-from search.cli.within import within_costs
 from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from results.journal.goals import Goal
     from results.journal.run_folder import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of a search.")]
@@ -38,7 +33,6 @@ AllColumnsOption = Annotated[
         help="Leave out no column; where they do not fit the terminal, each row is a block.",
     ),
 ]
-
 
 
 def trials(
@@ -216,84 +210,3 @@ def benchmark(
     console.print(benchmark_view(rows, BENCHMARK_COLUMNS, console.width))
     hardware = (f"{name} {value}" for name, value in measured.hardware.items())
     console.print(f"on {', '.join(hardware)}", highlight=False)
-
-
-def export(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder of a search; with --for also a training run's folder or a model file."
-        ),
-    ],
-    folder: Annotated[
-        Path | None,
-        typer.Argument(help="With --for: the folder to write.", show_default=False),
-    ] = None,
-    program: Annotated[
-        Literal["voxceleb_trainer"] | None,
-        typer.Option(
-            "--for", help="Write a plug-in for this program instead: docs/voxceleb_trainer.md."
-        ),
-    ] = None,
-    trial: Annotated[
-        int | None, typer.Option(help="Number of the trial; by default the best that has ended.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write; by default RUN/export/trial-NNNN.")
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Epochs of the full training; by default those of the trial."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="With --for: name of the plug-in.", show_default="that of the family"),
-    ] = None,
-    at_latency: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="In place of --trial: the lowest VEER of the students whose CPU time is at most "
-            "this share of the teacher's."
-        ),
-    ] = None,
-    at_params: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER", help="The same by the number of parameters, e.g. 500000 or 5e5."
-        ),
-    ] = None,
-    at_macs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER", help="The same by multiply-accumulates of an utterance of 2 s."
-        ),
-    ] = None,
-    code: AllowCodeOption = False,
-) -> None:
-    """Export a trial: config.yaml for `veer train`, weights.safetensors and a model card.
-
-    The weights are those of the trial's best epoch. An earlier export in the folder is replaced.
-    With --for voxceleb_trainer a FOLDER is written whose content goes into that trainer's folder:
-    the model as one file of Python, its weights, and flat configs.
-    """
-    from results.analysis.run_view import RunView
-    from results.export.export import export_trial
-
-    permit(code)
-    costs: Mapping[Goal, str | None]
-    costs = {"cpu_latency": at_latency, "params": at_params, "macs": at_macs}
-    trial = within_costs(run, {k: v for k, v in costs.items() if v is not None}, trial)
-    if program is not None or folder is not None or name is not None:
-        if out is not None or epochs is not None:
-            raise ConfigError("--for takes neither --out nor --epochs: name the FOLDER after RUN")
-        export_for(program, run, folder, trial=trial, name=name)
-        return
-    exported = export_trial(RunView.read(run), trial, out, epochs)
-    console.print(
-        f"trial {exported.trial} is in {exported.folder}; train it in full with\n"
-        f"  {training_command(exported)}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )

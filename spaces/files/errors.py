@@ -6,6 +6,7 @@ VeerError                 root; shown by the command line without a stack trace
 ├── CorpusError           lists and audio; carries every fault found
 ├── CheckpointError       a model file that cannot be used as requested
 │   └── DamagedError      its bytes are not those that were written
+├── ConversionError       a network that a form of deployment cannot hold
 ├── StoreError            computed features that cannot be kept or read
 ├── RunError              a run folder that cannot be used as requested
 └── TrainingError         training cannot continue
@@ -53,6 +54,10 @@ class CheckpointError(VeerError):
 
 class DamagedError(CheckpointError):
     """A model file holds other bytes than were written: cut short, altered, or not from Veer."""
+
+
+class ConversionError(VeerError):
+    """A network cannot be converted to a form, or the form computes something else."""
 
 
 class StoreError(VeerError):

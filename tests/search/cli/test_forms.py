@@ -1,0 +1,60 @@
+"""`veer convert` and `veer export --form`, run as a user would."""
+
+from pathlib import Path
+
+import pytest
+
+from search.cli import forms
+from spaces.files.errors import ConfigError
+from tests.search.commands import veer
+from tests.worlds.trained_run import train_both, write_trained_run
+from trainable.deployment import request
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a teacher and a search whose trial 0 has a checkpoint."""
+    folder = tmp_path_factory.mktemp("world")
+    write_trained_run(folder, train_both(tmp_path_factory.mktemp("trained")))
+    return folder
+
+
+def done(*words: object) -> str:
+    result = veer(*words)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_the_names_of_the_command_are_those_of_the_room() -> None:
+    assert forms.FormName == request.Form
+    assert forms.InputName == request.GraphInput
+
+
+def test_a_trial_is_exported_in_a_form(world: Path) -> None:
+    run = world / "trained"
+    shown = done("export", run, "--form", "torchscript", "--input", "log_mel")
+    file = run / "export" / "trial-0000.log_mel.pt"
+    assert f"{file}: {file.stat().st_size / 1e6:.2f} MB; on noise" in shown
+    assert "a cosine of at least 1.00000 to the model's" in shown
+    done("export", run, "--form", "torchscript", "--trial", "0", "--out", world / "own.pt")
+    assert (world / "own.pt").is_file()
+
+
+def test_a_file_is_converted_beside_itself_and_a_training_run_inside(world: Path) -> None:
+    done("convert", world / "teacher", "--form", "torchscript")
+    assert (world / "teacher" / "export" / "model.pt").is_file()
+    [file] = (world / "teacher" / "model").glob("*.model")
+    done("convert", file, "--form", "torchscript")
+    assert file.with_suffix(".pt").is_file()
+
+
+def test_static_int8_takes_the_audio_of_the_run(world: Path) -> None:
+    done("export", world / "trained", "--form", "onnx-int8-static", "--input", "log_mel")
+    assert (world / "trained" / "export" / "trial-0000.log_mel.int8-static.onnx").is_file()
+
+
+@pytest.mark.parametrize("words", [("--epochs", "3"), ("--name", "Mine"),
+                                   ("--for", "voxceleb_trainer")], ids=" ".join)  # fmt: skip
+def test_a_form_takes_no_other_kind_of_export(world: Path, words: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="--form takes none of FOLDER, --for, --name and --ep"):
+        veer("export", world / "trained", "--form", "onnx", *words)
