@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from results.figures.style import NO_BOX, SERIES_COLOURS, new_figure
+from results.page.charts_page import DrawnChart
 from search.prediction.estimates import mean_of
-from search.prediction.scaling_chart import PredictionChart
 from tests.benchmarks.goals_figures import Lines
 from tests.benchmarks.goals_runs import ARMS
 from tests.benchmarks.goals_trained import FrontStudent, Searched, Volumes
@@ -72,7 +72,7 @@ def fronts_table(found: Sequence[Searched]) -> Lines:
     return Lines(headings=headings, rows=rows)
 
 
-def front_chart(found: Sequence[Searched]) -> PredictionChart:
+def front_chart(found: Sequence[Searched]) -> DrawnChart:
     """Return the chart of the fronts on the other speakers."""
     figure = new_figure("CPU time / teacher, one thread", "EER % on speakers that no search saw")
     for colour, (arm, own) in zip(SERIES_COLOURS, by_arm(found), strict=False):
@@ -93,9 +93,9 @@ def front_chart(found: Sequence[Searched]) -> PredictionChart:
                     "%{customdata[2]}<br>%{x:.3f}: %{y:.2f} %" + NO_BOX,
                 )
             )  # fmt: skip
-    return PredictionChart(
+    return DrawnChart(
         title="The fronts",
-        caption=lambda _: (
+        text=(
             "Each line is the front of one search, by the VEER that it saw; shown is the EER on "
             "the other speakers, with its 95 % interval over them."
         ),
@@ -104,7 +104,7 @@ def front_chart(found: Sequence[Searched]) -> PredictionChart:
     )
 
 
-def volume_chart(found: Sequence[Searched], volumes: Volumes, num_epochs: int) -> PredictionChart:
+def volume_chart(found: Sequence[Searched], volumes: Volumes, num_epochs: int) -> DrawnChart:
     """Return the chart of the hypervolume over epochs, by what the searches saw."""
     figure = new_figure("epochs of all trials", "share of the hypervolume")
     epochs = list(range(1, num_epochs + 1))
@@ -125,9 +125,9 @@ def volume_chart(found: Sequence[Searched], volumes: Volumes, num_epochs: int) -
                 hovertemplate=f"<b>{arm}</b><br>%{{x}} epochs: %{{y:.3f}}" + NO_BOX,
             )
         )  # fmt: skip
-    return PredictionChart(
+    return DrawnChart(
         title="Hypervolume over epochs",
-        caption=lambda _: (
+        text=(
             "Means over the seeds, by what each search saw; the bands are from the lowest to the "
             "highest seed."
         ),
