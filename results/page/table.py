@@ -12,7 +12,7 @@ from results.terminal.trials import interval_text, repeats_text, trial_text
 
 Facts = tuple[tuple[str, str], ...]
 # A number as tables write it, also with its interval, or `-` for a missing one.
-_NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?( \([^)]*\))?")
+_NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?( \([^)]*\)| of [\d,]+)?")
 # States that are also style classes of the page. Another text never becomes a class.
 _STATE_STYLES = frozenset({"complete", "stopped_early", "failed", "diverged", "running"})
 
@@ -39,11 +39,13 @@ class PageTable:
         rows: Rows with one cell per column.
         trials: For a table of trials, the number of each row's trial, None for the teacher; else
             empty.
+        notes: Lines below it, on a page of charts.
     """
 
     headings: tuple[PageCell, ...]
     rows: tuple[tuple[PageCell, ...], ...]
     trials: tuple[int | None, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def results_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> PageTable:
@@ -61,7 +63,9 @@ def results_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> 
     )
 
 
-def plain_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> PageTable:
+def plain_table(
+    names: Sequence[str], rows: Iterable[Sequence[object]], notes: Iterable[str] = ()
+) -> PageTable:
     """Return a table of plain values; numbers, also if given as text, have the style `number`."""
     made = tuple(
         tuple(
@@ -76,6 +80,7 @@ def plain_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> PageT
             PageCell(text=name, style=style) for name, style in zip(names, styles, strict=True)
         ),
         rows=made,
+        notes=tuple(notes),
     )
 
 

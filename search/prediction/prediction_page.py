@@ -38,9 +38,12 @@ def write_prediction_page(out: Path, answer: Answer, points: Sequence[ScalingPoi
         points: Searches up to a VEER by workers; may be empty.
     """
     found = answer.found
-    tables = (result_table(found), *scaling_tables(points))
-    below = (line for each in tables for line in each.lines)
-    lines = (f"{answer.sentence}.", *answer.asked, *basis_lines(found), *below)
+    searches = result_table(found)
+    notes = (*searches.lines, *basis_lines(found))
+    tables = [(searches.title, plain_table(searches.headings, searches.rows, notes))]
+    for each in scaling_tables(points):
+        tables.append((each.title, plain_table(each.headings, each.rows, each.lines)))
+    lines = (f"{answer.sentence[:1].upper()}{answer.sentence[1:]}.", *answer.asked)
     charts = {
         "variants": DrawnChart(
             title="VEER against epochs",
@@ -51,8 +54,7 @@ def write_prediction_page(out: Path, answer: Answer, points: Sequence[ScalingPoi
     }
     if points:
         charts["scaling"] = scaling_drawing(points)
-    shown = tuple((each.title, plain_table(each.headings, each.rows)) for each in tables)
-    write_charts_page(out, TITLE, lines, shown, charts)
+    write_charts_page(out, TITLE, lines, tuple(tables), charts)
 
 
 def scaling_drawing(points: Sequence[ScalingPoint]) -> DrawnChart:

@@ -63,7 +63,8 @@ def scaling_chart(points: Sequence[ScalingPoint]) -> go.Figure | None:
 def variants_chart(results: Sequence[VariantResult]) -> go.Figure:
     """Draw the true VEER of the chosen student against the epochs, a mark for each search."""
     figure = new_figure("epochs of all trials", "true VEER of the chosen student, %")
-    for place, each in enumerate(results):
+    # Marks of searches that are the same would hide each other.
+    for place, each in enumerate(one for one in results if not one.is_same):
         colour = FRONT_COLOUR if not place else SERIES_COLOURS[(place - 1) % len(SERIES_COLOURS)]
         figure.add_trace(
             go.Scatter(

@@ -180,11 +180,11 @@ def show(bank: str, points: Sequence[ScalingPoint], out: Path) -> None:
         print(" | ".join(row))
     for line in scaling_lines(points):
         print(line)
-    table = plain_table(SCALING_HEADINGS, scaling_rows(points))
+    table = plain_table(SCALING_HEADINGS, scaling_rows(points), scaling_lines(points))
     charts = {"scaling": scaling_drawing(points)}
     title = f"Time to a good student by workers, bank {bank}"
     tables = (("Searches", table),)
-    write_charts_page(out / f"{bank}.html", title, tuple(scaling_lines(points)), tables, charts)
+    write_charts_page(out / f"{bank}.html", title, (), tables, charts)
 
 
 def main() -> None:

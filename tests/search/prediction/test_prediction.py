@@ -236,7 +236,8 @@ def test_the_page_has_what_was_asked_tables_and_charts_of_both_themes(view, foun
     answer = Answer(asked=lines, found=prediction, sentence="a <b>sentence</b>")
     write_prediction_page(out, answer, points)
     text = out.read_text()
-    for part in ("a &lt;b&gt;sentence", "kind asha", 'data-chart="variants"',
+    for part in ("<p>A &lt;b&gt;sentence", "<li>fitted to 27 trials", "kind asha",
+                 'data-chart="variants"',
                  'data-chart="scaling"', "prefers-color-scheme: dark", "of linear",
                  f"{view.folder.path} (24 trials) on 2026-12-01 at 09:05 UTC",
                  "num_trials 12", "scheduler.kind none",
