@@ -13,6 +13,7 @@ from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.records.trial_records import InfrastructureFault, TrialEnded, TrialStarted
 from search.cli import results as commands
+from search.cli.export import export
 from spaces.files.errors import DiskFullError, VeerError
 from tests.search.commands import veer as any_command
 from tests.worlds.made_up_run import write_made_up_run
@@ -32,7 +33,7 @@ class Veer:
             commands.show,
             commands.report,
             commands.benchmark,
-            commands.export,
+            export,
         ):
             self.app.command()(command)
 
