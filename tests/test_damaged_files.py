@@ -25,11 +25,11 @@ from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.config.trial_config import TrialConfig, read_train_config
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
+from trainable.foreign_models.plugin import read_plugin
 from trainable.store.folder import open_complete
 from trainable.store.verifying import verify_store
 from trainable.teachers.embedding_file import read_embeddings
 from trainable.teachers.embedding_writing import EmbeddingWriter
-from trainable.teachers.plugin import read_plugin
 from trainable.training.trainer import Trainer
 
 

@@ -18,8 +18,8 @@ from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.loading import LoadedModel, load_classifier
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
+from trainable.foreign_models.plugin import read_plugin
 from trainable.teachers.any_teacher import is_plugin, is_stored
-from trainable.teachers.plugin import read_plugin
 
 # Not the families' own names: the trainer has a ResNetSE34L already.
 NAMES: Mapping[str, str] = {

@@ -18,7 +18,7 @@ from tests.fuzz.mutation import ODD_TEXTS, ODD_VALUES, fuzzed, yaml_texts
 from trainable.config.reading import bundled_configs, read_trial_config, read_trial_space
 from trainable.config.trial_config import read_train_config
 from trainable.corpus.corpus import read_corpus_config
-from trainable.teachers.plugin import read_plugin
+from trainable.foreign_models.plugin import read_plugin
 
 CORPUS = {
     "train_dir": "wav",

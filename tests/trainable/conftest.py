@@ -60,7 +60,7 @@ def use_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
     def use(answer: str, start: str = "") -> None:
         worker = write_worker(tmp_path, answer, start)
-        monkeypatch.setattr("trainable.teachers.plugin.WORKER", worker)
+        monkeypatch.setattr("trainable.foreign_models.plugin.WORKER", worker)
 
     return use
 

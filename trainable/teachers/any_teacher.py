@@ -9,11 +9,11 @@ from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
+from trainable.foreign_models.plugin import read_plugin
 from trainable.loss.teacher_output import AnyTeacher, TeacherFacts
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.embedding_file import stored_shape
 from trainable.teachers.network import load_teacher
-from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank
 from trainable.teachers.stored import load_stored_teacher, require_originals
 from trainable.teachers.targets import open_targets

@@ -23,10 +23,11 @@ from trainable.audio.reading import NUM_READERS, load_wave
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
+from trainable.foreign_models.plugin import PluginConfig, PluginProcess, read_plugin
+from trainable.foreign_models.worker_process import Float32Array
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.embedding_file import read_meta
 from trainable.teachers.embedding_writing import EmbeddingWriter
-from trainable.teachers.plugin import Float32Array, PluginConfig, PluginProcess, read_plugin
 from trainable.verification.scoring import (
     WINDOW_TAIL_SAMPLES,
     evenly_spaced_starts,

@@ -13,7 +13,7 @@ from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.worlds.trained_run import train_both, write_trained_run
 from trainable.checkpoints.loading import load_speaker_model
-from trainable.teachers.plugin import PluginProcess, read_plugin
+from trainable.foreign_models.plugin import PluginProcess, read_plugin
 
 FOR = ("--for", "voxceleb_trainer")
 SIZES = ("--family", "mlp_mixer", *(

@@ -22,8 +22,8 @@ from trainable.audio.reading import load_wave
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
+from trainable.foreign_models.plugin import read_plugin
 from trainable.teachers.embedding_file import read_meta
-from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank, plan_crops
 from trainable.teachers.stored import stored_scores
 from trainable.training.full import TrainResult, run_training

@@ -14,8 +14,8 @@ import torch
 
 from spaces.files.errors import ConfigError, TrainingError
 from tests.worlds.toy_trainer import CROP_SAMPLES, network, weights
-from trainable.teachers.plugin import PluginProcess, read_plugin
-from trainable.teachers.plugin_worker import (
+from trainable.foreign_models.plugin import PluginProcess, read_plugin
+from trainable.foreign_models.plugin_worker import (
     _namespaces_allowed,
     device_for,
     network_weights,

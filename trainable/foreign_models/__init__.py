@@ -1,0 +1,4 @@
+"""Models of other programs, each run in a process of its own: plug-ins and graphs.
+
+May import: spaces.files.
+"""
