@@ -55,7 +55,8 @@ READS = {
 }
 ALLOWED = {
     ("models/user_class.py", "importlib.import_module"): "only with --allow-code",
-    ("trainable/foreign_models/plugin_worker.py", "importlib.import_module"): "only with --allow-code",
+    ("trainable/foreign_models/plugin_worker.py", "importlib.import_module"): "only with "
+    "--allow-code",
     ("search/ray_tune/recorder.py", "cloudpickle.loads"): "what this search's own workers raised, "
     "from a file that this process wrote in a folder of its own",
     ("search/cluster/store_build.py", "pickle.loads"): "what this build's own workers return "

@@ -31,7 +31,7 @@ from trainable.cost.latency import Call, time_interleaved
 from trainable.cost.macs import count_macs
 from trainable.machine.cores import available_cores
 from trainable.machine.hardware import describe_hardware
-from trainable.teachers.any_teacher import is_stored
+from trainable.teachers.any_teacher import is_network
 
 FRONT_END = "front end"
 TEACHER_NAME = "teacher"
@@ -128,7 +128,7 @@ def benchmark_run(
 ) -> ModelsBenchmarked:
     """Measure the teacher and the best ended trials of a run.
 
-    A teacher that is a file of stored embeddings has no network, and is left out. Rows and
+    A teacher that is a graph or a file of embeddings has no network, and is left out. Rows and
     hardware are written to benchmark.json and appended to the journal, so the search must not be
     running.
 
@@ -146,8 +146,8 @@ def benchmark_run(
         CheckpointError: A checkpoint is missing or damaged.
     """
     models, run, teacher = {}, view.folder, view.teacher
-    # A teacher that is a file of stored embeddings has no network to measure.
-    if teacher is not None and not is_stored(Path(teacher.path)):
+    # A graph, too, has no network of Veer's to measure.
+    if teacher is not None and is_network(Path(teacher.path)):
         models[TEACHER_NAME] = load_speaker_model(Path(teacher.path)).model
     best_ended(view.histories, top_k)  # refuses a run without any
     ended = [trial for trial in view.histories if trial.ended is not None]

@@ -1,5 +1,5 @@
 """A trained model as files of voxceleb_trainer: model plug-in, weights, flat configs.
 
 May import: models, spaces.files, trainable.checkpoints, trainable.config, trainable.corpus,
-trainable.teachers.
+trainable.foreign_models, trainable.teachers.
 """

@@ -18,6 +18,7 @@ from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.loading import LoadedModel, load_classifier
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
+from trainable.foreign_models.graph_config import is_graph
 from trainable.foreign_models.plugin import read_plugin
 from trainable.teachers.any_teacher import is_plugin, is_stored
 
@@ -171,7 +172,7 @@ Copy this folder's content into the trainer's folder, then, from there:
 
 def _teacher_keys(teacher: Path | None) -> dict[str, str]:
     """Return the fork's keys of a teacher; none if it has no network or cannot be read."""
-    if teacher is None or is_stored(teacher):
+    if teacher is None or is_stored(teacher) or is_graph(teacher):
         return {}
     try:
         if is_plugin(teacher):

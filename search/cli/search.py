@@ -43,7 +43,7 @@ def search(
         Path | None,
         typer.Option(
             help="Teacher: a model file, a training run's folder, a .parquet file of embeddings, "
-            "or the .yaml file of a plug-in."
+            "an ONNX, TorchScript or torch.export file, or the .yaml file of one or of a plug-in."
         ),
     ] = None,
     space: Annotated[

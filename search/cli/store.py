@@ -43,7 +43,8 @@ def build(
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="Also compute this teacher's targets: a model file, or a training run's folder."
+            help="Also compute this teacher's targets: a model file, a training run's folder, or "
+            "an ONNX, TorchScript or torch.export file."
         ),
     ] = None,
     crops: Annotated[
@@ -201,7 +202,7 @@ def _had_damage(stores: Sequence[OpenStore]) -> bool:
 
 
 def _network(teacher: Path) -> Path:
-    """Return the model file of a teacher that is a network, and so has targets for any crop.
+    """Return the file of a teacher that is a network or a graph, and so has targets for any crop.
 
     Raises:
         ConfigError: The teacher has embeddings of fixed crops only.
@@ -239,6 +240,8 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
     from spaces.files.digest import file_sha256
     from trainable.corpus.corpus import read_corpus, read_corpus_config
     from trainable.features.training_data import feature_requests
+    from trainable.foreign_models.graph import open_graph
+    from trainable.foreign_models.graph_config import is_graph
     from trainable.machine.cache_dir import cache_dir
     from trainable.store.cache import list_stores
     from trainable.store.plan import SOURCE
@@ -254,7 +257,8 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
         )
     targets = [store for store in stores if store.settings.get(SOURCE) in keys]
     if teacher is not None:
-        sha256 = file_sha256(_network(teacher))
+        file = _network(teacher)
+        sha256 = open_graph(file).facts.sha256 if is_graph(file) else file_sha256(file)
         targets = [each for each in targets if each.settings["teacher_sha256"] == sha256]
         if not targets:
             raise StoreError(

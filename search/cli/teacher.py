@@ -1,4 +1,4 @@
-"""`veer teacher`: train the model that students learn from."""
+"""`veer teacher`: train the model that students learn from, and show any teacher."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,16 +18,12 @@ from search.cli.options import (
     WorkersOption,
     permit,
 )
+from search.cli.teacher_files import show
 from search.cli.training import run_and_show
 from search.full_training.plan import Workers
 
-app = command_group("Train the teacher.")
-
-
-@app.callback()
-def _group() -> None:
-    """Make typer keep `train` as a subcommand, although it is the only one."""
-
+app = command_group("Train the teacher; show what a teacher's file is.")
+app.command()(show)
 
 @app.command()
 def train(

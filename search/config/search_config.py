@@ -66,8 +66,9 @@ class SearchConfig(Settings):
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(
         None,
-        description="Model file, run folder, .parquet of embeddings, or .yaml of a plug-in; none "
-        "is needed where no trial distils.",
+        description="Model file, run folder, .parquet of embeddings, ONNX, TorchScript or "
+        "torch.export file, or .yaml of one or of a plug-in; none is needed where no trial "
+        "distils.",
     )
     targets: TargetsConfig = Field(
         default_factory=TargetsConfig,

@@ -26,7 +26,7 @@ from trainable.cost.latency import LatencyCache, Timer, latency_ratio, time_inte
 from trainable.cost.macs import count_macs
 from trainable.cost.random_input_step import TeacherOrPlaceholder, step_size_key
 from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
-from trainable.teachers.any_teacher import is_plugin, is_stored
+from trainable.teachers.any_teacher import is_network
 from trainable.teachers.network import Teacher, load_teacher
 
 # Frames of 10 ms in an utterance of 2 s, for which multiply-accumulates and CPU time are stated.
@@ -180,7 +180,7 @@ class LimitChecker:
     def _gpu_memory(self, config: TrialConfig) -> ModelCost:
         teacher: TeacherOrPlaceholder | None = None
         num_speakers = self._num_speakers
-        if self._teacher_path is not None and _has_no_network(self._teacher_path):
+        if self._teacher_path is not None and not is_network(self._teacher_path):
             # The embeddings come from a file; the memory of the loss term is negligible.
             config = _without_distillation(config)
         if config.loss.distill_weight > 0:
@@ -200,7 +200,7 @@ class LimitChecker:
 
     def _teacher(self, needed_for: str) -> tuple[LoadedModel, Teacher, str]:
         """Return the loaded model file, the teacher made of it, and the file's hash; read once."""
-        if self._teacher_path is None or _has_no_network(self._teacher_path):
+        if self._teacher_path is None or not is_network(self._teacher_path):
             got = "" if self._teacher_path is None else f", and {self._teacher_path} has none"
             raise ConfigError(
                 f"{needed_for} needs a teacher with a network{got}: give --teacher a model "
@@ -243,10 +243,6 @@ def _utterance(config: ModelConfig) -> torch.Tensor:
     # Its own generator, so that the state of the global one is kept.
     generator = torch.Generator().manual_seed(0)
     return torch.randn(1, NUM_FRAMES, config.num_mels, generator=generator)
-
-
-def _has_no_network(teacher: Path) -> bool:
-    return is_stored(teacher) or is_plugin(teacher)
 
 
 def _without_distillation(config: TrialConfig) -> TrialConfig:

@@ -25,7 +25,7 @@ from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.random_input_step import TeacherOrPlaceholder, step_size_key
 from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
-from trainable.teachers.any_teacher import is_stored
+from trainable.teachers.any_teacher import is_network
 from trainable.teachers.network import Teacher, load_teacher
 
 _FAMILY = "model.family"
@@ -100,7 +100,7 @@ class StepCosts:
     def _measured(self, config: TrialConfig) -> StepMemory:
         teacher: TeacherOrPlaceholder | None = None
         if config.loss.distill_weight > 0 and self._file is not None:
-            if is_stored(self._file):
+            if not is_network(self._file):
                 # The embeddings come from a file; the memory of the loss term is negligible.
                 loss = config.loss.model_copy(update={"distillation": "none", "stages": "none"})
                 config = config.model_copy(update={"loss": loss})

@@ -20,6 +20,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import content_sha256, known_list_warning
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
+from trainable.foreign_models.graph_config import teacher_digest
 from trainable.lists.pair_checks import IndexedList, pair_warnings, speaker_warnings
 from trainable.lists.parsing import TrialPair
 from trainable.verification.score_evaluator import validation_index, validation_speakers
@@ -136,7 +137,7 @@ def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
     Raises:
         RunError: The file differs.
     """
-    sha256 = file_sha256(file)
+    sha256 = teacher_digest(file)
     earlier = latest(records, TeacherRecord)
     if earlier is not None and earlier.sha256 != sha256:
         raise RunError(

@@ -36,7 +36,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
-from trainable.teachers.any_teacher import BANK_FILE, find_teacher
+from trainable.teachers.any_teacher import BANK_FILE, GRAPH_FILE, find_teacher
 
 # Settings of a corpus that no trial reads.
 TEST_SETTINGS = ("test_dir", "test_list")
@@ -263,9 +263,10 @@ def _teacher(run: RunView, config: TrialConfig, elsewhere: Path | None) -> Path 
         file = find_teacher(elsewhere)
         require_same_teacher(file, run.records)
         return file
-    file, moved = Path(recorded.path), run.folder.path.absolute() / BANK_FILE
+    file = Path(recorded.path)
+    moved = run.folder.path.absolute() / file.name
     # A plug-in's embeddings are in the run folder, which may have been moved as a whole.
-    if not file.is_file() and file.name == BANK_FILE and moved.is_file():
+    if not file.is_file() and file.name in (BANK_FILE, GRAPH_FILE) and moved.is_file():
         file = moved
     if not file.is_file():
         raise RunError(

@@ -37,7 +37,7 @@ from trainable.cost.step_memory import ComputeSettings
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Builder
-from trainable.teachers.any_teacher import is_stored
+from trainable.teachers.any_teacher import is_network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ def _prepare_teacher(
     # Before its targets are computed, which may take hours.
     require_same_teacher(file, job.records)
     device, progress = "cpu", view.counter("teacher targets", "utterances")
-    if settings.targets.mode == "stored" and not is_stored(file):
+    if settings.targets.mode == "stored" and is_network(file):
         known = targets_device(job.records)
         device = known or building_device(settings.device, settings.address)
     make_bank = partial(settings.targets.bank, device=device)

@@ -24,9 +24,12 @@ from spaces.files.disk import translate_disk_full
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import TrainingData, reopen_training_data, reopening_keys
+from trainable.foreign_models.graph import open_graph
+from trainable.foreign_models.graph_config import is_graph
 from trainable.machine.hardware import choose_device
 from trainable.teachers.any_teacher import is_stored
 from trainable.teachers.embedding_file import read_meta
+from trainable.teachers.graph_targets import graph_scores
 from trainable.teachers.plugin_bank import NUM_PARAMS
 from trainable.teachers.stored import stored_scores
 from trainable.verification.evaluation import validation_scores
@@ -59,6 +62,9 @@ class TeacherScorer:
         """Return the scores and the number of parameters; None for what the file does not have."""
         if is_stored(file):
             return stored_scores(file, data), read_meta(file).get(NUM_PARAMS)
+        if is_graph(file):
+            graph = open_graph(file)
+            return graph_scores(graph, data, num_crops), graph.facts.num_params
         if self.settings.device == "cpu" or not self.connect_gpus():
             return network_scores(file, data, num_crops, torch.device("cpu"))
         corpus = self.settings.corpus

@@ -29,6 +29,7 @@ from trainable.teachers.any_teacher import (
     is_stored,
     plugin_facts,
     prepare_teacher,
+    require_stored_targets,
     teacher_facts,
 )
 from trainable.teachers.targets import open_targets
@@ -131,7 +132,7 @@ def prepare_targets(
     """Compute a network teacher's targets for crops of every length in the space, unless stored.
 
     Args:
-        teacher: Model file or file of embeddings.
+        teacher: Model file, graph or file of embeddings.
         data: The corpus, opened.
         make_bank: Returns the bank of crops of a length, None where the teacher runs online.
         space: The space.
@@ -148,6 +149,8 @@ def prepare_targets(
     keys: dict[str, str] = {}
     if is_stored(teacher):
         return keys
+    if may_distil(space) and make_bank(1) is None:
+        require_stored_targets(teacher)
     lengths = {
         config.training.crop_frames
         for _, config in corner_configs(space, _DECIDING)

@@ -1,6 +1,6 @@
 """What a file is that is given as a model file and is of another program, and what leads on.
 
-Only the first bytes and the last are read; nothing in a file is executed.
+Only the first bytes are read; nothing in a file is executed.
 """
 
 import re
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TAKEN = (
-    "Veer takes a model file or run folder of its own, a .parquet file of embeddings, or the "
-    ".yaml file of a voxceleb_trainer plug-in"
+    "Veer takes a model file or run folder of its own, a .parquet file of embeddings, an ONNX, "
+    "TorchScript or torch.export file, or the .yaml file of a voxceleb_trainer plug-in"
 )
 AS_PARQUET = (
     "write its embeddings as Parquet, a row an utterance, and give that file (docs/teachers.md, "
@@ -28,7 +28,6 @@ IMPORT = (
     "(docs/voxceleb_trainer.md); else "
 )
 _HEAD_BYTES = 4096
-_TAIL_BYTES = 65536
 _NUMBER = rb"[-+0-9.eE]+"
 _STARTS = tuple(
     (re.compile(start), what, remedy)
@@ -60,17 +59,13 @@ def foreign_kind(file: Path) -> tuple[str, str] | None:
     try:
         with file.open("rb") as opened:
             head = opened.read(_HEAD_BYTES)
-            opened.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            tail = opened.read()
     except OSError:
         return None
     for start, what, remedy in _STARTS:
         if start.match(head):
             return what, remedy
     if head.startswith(b"PK"):
-        return _archive_kind(head, tail)
-    if file.suffix == ".onnx":
-        return "an ONNX model", ITS_OWN_PROGRAM
+        return _archive_kind(head)
     if _is_text(head):
         return "a text file", f"if it holds embeddings, {AS_PARQUET}"
     return None
@@ -112,11 +107,9 @@ def _is_text(head: bytes) -> bool:
     return bool(text) and is_whole and all(each.isprintable() or each in "\t\r\n" for each in text)
 
 
-def _archive_kind(head: bytes, tail: bytes) -> tuple[str, str] | None:
-    """Return what a zip archive is, by the name of its first file and the list at its end."""
+def _archive_kind(head: bytes) -> tuple[str, str] | None:
+    """Return what a zip archive is, by the name of its first file."""
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if first.endswith(b".npy"):
         return "an archive of NumPy arrays (.npz)", AS_PARQUET
-    if b"/code/" in tail:
-        return "a TorchScript model", ITS_OWN_PROGRAM
     return None

@@ -15,7 +15,7 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import CorpusError
 from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
 from trainable.corpus.shared import shared_recording_faults
-from trainable.features.builder import copy_plans, speed_plans
+from trainable.features.builder import CopyPlan, copy_plans, speed_plans
 from trainable.features.feature_table import FeatureTable
 from trainable.features.request import feature_request
 from trainable.features.shared_rows import shared_rows
@@ -47,6 +47,7 @@ class TrainingData:
         val_is_target: Whether each pair is a target pair.
         speaker_rule: How speakers follow from the paths of the validation list, if given.
         num_sped: Sped copies of an utterance, each of a class of its own.
+        config: The corpus that it is of; None for data that were made without one.
     """
 
     features: FeatureTable
@@ -62,6 +63,7 @@ class TrainingData:
     val_is_target: NDArray[np.bool_]
     speaker_rule: SpeakerRule | None = None
     num_sped: int = 0
+    config: CorpusConfig | None = None
 
     @property
     def num_speakers(self) -> int:
@@ -148,8 +150,7 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
     # One list for each store, so that another validation list leaves the training stores valid.
     config, audio, num_train = corpus.config, corpus.audio, len(corpus.train)
     request = partial(feature_request, min_duration_s=config.min_duration_s, cache_dir=cache_dir)
-    copies = copy_plans(config.augmentation)
-    copies += speed_plans(config.speed_factors, 1 + len(copies))
+    copies = all_copies(config)
     originals: list[StoreRequest] = []
     faults: list[str] = []
     # Both lists are looked up before an error is raised, so that it names all faults.
@@ -163,6 +164,16 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
     train, val = originals
     of_copies = (request(audio[:num_train], copy=copy) for copy in copies)
     return (train, *(replace(each, same_audio_as=train.key) for each in of_copies), val)
+
+
+def all_copies(config: CorpusConfig) -> tuple[CopyPlan, ...]:
+    """Return the plans of all copies of the training utterances: augmented ones, then sped ones.
+
+    Raises:
+        ConfigError: A folder of sounds for the copies cannot be used.
+    """
+    copies = copy_plans(config.augmentation)
+    return copies + speed_plans(config.speed_factors, 1 + len(copies))
 
 
 def _require_apart(corpus: Corpus, data: TrainingData) -> None:
@@ -204,6 +215,7 @@ def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
         val_is_target=np.array([pair.is_target for pair in corpus.val_pairs]),
         speaker_rule=corpus.config.speaker,
         num_sped=len(corpus.config.speed_factors),
+        config=corpus.config,
     )
 
 

@@ -1,4 +1,4 @@
 """Models of other programs, each run in a process of its own: plug-ins and graphs.
 
-May import: spaces.files.
+May import: models, spaces.files, trainable.verification.
 """

@@ -1,14 +1,17 @@
-"""Teachers opened by their path: model file, run folder, file of embeddings, YAML of a plug-in."""
+"""Teachers opened by their path: model file, run folder, embeddings, graph, YAML of a plug-in."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from models.user_code import require_permission
-from spaces.files.errors import CheckpointError
+from spaces.files.errors import CheckpointError, ConfigError, RunError
+from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
+from trainable.foreign_models.graph import open_graph
+from trainable.foreign_models.graph_config import is_graph, read_graph
 from trainable.foreign_models.plugin import read_plugin
 from trainable.loss.teacher_output import AnyTeacher, TeacherFacts
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
@@ -22,6 +25,8 @@ from trainable.teachers.targets import open_targets
 EMBEDDINGS = ".parquet"
 PLUGIN = (".yaml", ".yml")
 BANK_FILE = "teacher.parquet"
+# What a graph was found to be, in the run folder.
+GRAPH_FILE = "teacher.yaml"
 
 
 def is_stored(teacher: Path) -> bool:
@@ -31,7 +36,12 @@ def is_stored(teacher: Path) -> bool:
 
 def is_plugin(teacher: Path) -> bool:
     """Return whether the path is the YAML file of a plug-in."""
-    return teacher.suffix in PLUGIN
+    return teacher.suffix in PLUGIN and not is_graph(teacher)
+
+
+def is_network(teacher: Path) -> bool:
+    """Return whether the path is a network of Veer's: no plug-in, graph or embeddings."""
+    return not (is_stored(teacher) or is_plugin(teacher) or is_graph(teacher))
 
 
 def find_teacher(teacher: Path) -> Path:
@@ -39,8 +49,11 @@ def find_teacher(teacher: Path) -> Path:
 
     Raises:
         CheckpointError: There is no such file.
-        ConfigError: A plug-in's YAML breaks a rule, or user code is not allowed.
+        ConfigError: A YAML breaks a rule, or user code is not allowed.
     """
+    if is_graph(teacher):
+        read_graph(teacher)
+        return teacher
     if is_plugin(teacher):
         # Refused here, before the plug-in's process is started.
         require_permission(f"teacher {teacher}")
@@ -66,6 +79,22 @@ def plugin_facts(plugin: Path) -> TeacherFacts:
     )
 
 
+def graph_facts(graph: Path) -> TeacherFacts:
+    """Return what is known of a graph; it is run once, on noise.
+
+    Raises:
+        VeerError: See `open_graph`.
+    """
+    facts = open_graph(graph).facts
+    return TeacherFacts(
+        embedding_dim=facts.embedding_dim,
+        centres=None,
+        has_stages=False,
+        crop_frames=facts.crop_frames,
+        is_looked_up=True,
+    )
+
+
 def facts_of_file(teacher: Path) -> TeacherFacts:
     """Return what is known of a teacher before the corpus is read.
 
@@ -77,6 +106,8 @@ def facts_of_file(teacher: Path) -> TeacherFacts:
     """
     if is_plugin(teacher):
         return plugin_facts(teacher)
+    if is_graph(teacher):
+        return graph_facts(teacher)
     if is_stored(teacher):
         embedding_dim, crop_frames = stored_shape(teacher)
         return TeacherFacts(
@@ -98,7 +129,7 @@ def prepare_teacher(
     progress: Callable[[int, int], None] | None = None,
     may_replace: bool = True,
 ) -> Path:
-    """Return the file for `open_teacher`; for a plug-in, the file of its embeddings.
+    """Return the file for `open_teacher`; of a plug-in, of its embeddings; of a graph, its facts.
 
     The plug-in's embeddings are computed if the file does not exist or is out of date.
 
@@ -106,14 +137,17 @@ def prepare_teacher(
         teacher: As the user named it.
         corpus: The corpus; it has the folders of the audio.
         data: The corpus, opened.
-        folder: The run's folder; a plug-in's embeddings go to its `teacher.parquet`.
+        folder: The run's folder; a plug-in's embeddings go to its `teacher.parquet`, what a graph
+            was found to be to its `teacher.yaml`.
         progress: Called with (utterances done, utterances in total) while a plug-in embeds.
-        may_replace: Whether embeddings of another plug-in in that file may be replaced.
+        may_replace: Whether what that file has of another teacher may be replaced.
 
     Raises:
         VeerError: The teacher cannot be used; see `find_teacher` and `build_bank`.
     """
     file = find_teacher(teacher)
+    if is_graph(file):
+        return _with_facts(file, folder.absolute() / GRAPH_FILE, may_replace=may_replace)
     if not is_plugin(file):
         return file
     require_originals(file, data)  # before the plug-in embeds the corpus
@@ -132,19 +166,20 @@ def open_teacher(
     progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> AnyTeacher:
-    """Open the teacher in a model file or in a file of embeddings.
+    """Open the teacher in a model file, a graph or a file of embeddings.
 
     Args:
         file: As `prepare_teacher` returns it.
         data: The corpus, opened.
         bank: The crops for which a network's targets are computed once and stored. None runs the
-            network on every training crop. A file of embeddings has its own crops.
+            network on every training crop; a graph needs them. A file of embeddings has its own.
         cache_dir: Folder of all stores, for the targets.
         progress: Called with (utterances done, utterances in total) while targets are computed.
         build: The function that builds the shards of the targets.
 
     Raises:
         CheckpointError: The model file is missing or damaged.
+        ConfigError: A graph is to run online.
         TrainingError: The file of embeddings breaks a rule.
         CorpusError: The teacher's output cannot be stored, since it is not finite in float16.
         DiskFullError: There is no room for the cache.
@@ -153,10 +188,45 @@ def open_teacher(
     if is_stored(file):
         return load_stored_teacher(file, data)
     if bank is None:
+        require_stored_targets(file)
         return load_teacher(file)
     return open_targets(file, data, bank, cache_dir=cache_dir, progress=progress, build=build)
 
 
 def teacher_facts(file: Path, data: TrainingData) -> TeacherFacts:
     """Return what a teacher's file can teach; no targets are computed."""
+    if is_graph(file):
+        return graph_facts(file)
     return (load_stored_teacher(file, data) if is_stored(file) else load_teacher(file)).facts
+
+
+def require_stored_targets(teacher: Path) -> None:
+    """Refuse a graph whose targets are not stored.
+
+    Raises:
+        ConfigError: The teacher is a graph.
+    """
+    if is_graph(teacher):
+        raise ConfigError(
+            f"targets.mode must be stored for teacher {teacher}, got online: a graph runs in a "
+            "process of its own, too far from a training step"
+        )
+
+
+def _with_facts(graph: Path, file: Path, *, may_replace: bool) -> Path:
+    """Write a graph's settings and what it was found to be, unless they are there."""
+    opened = open_graph(graph)
+    if is_graph(file):
+        known = read_graph(file).found
+        if known == opened.facts:
+            return file
+        if known is not None and not may_replace:
+            raise RunError(
+                f"{graph} is not the teacher that this run began with (SHA-256 "
+                f"{known.sha256[:12]}, now {opened.facts.sha256[:12]}); restore it, or begin "
+                "another run"
+            )
+    found = opened.config.model_copy(update={"found": opened.facts})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_yaml(file, found.model_dump(mode="json", exclude_none=True))
+    return file

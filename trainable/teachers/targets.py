@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from torch import Tensor
 from models.user_code import code_root
 from spaces.files.digest import file_sha256
 from trainable.features.crop_bank import CropBank, Index
-from trainable.features.training_data import TrainingData
+from trainable.features.training_data import TrainingData, all_copies
+from trainable.foreign_models.graph import Graph, open_graph
+from trainable.foreign_models.graph_config import is_graph
 from trainable.loss.teacher_output import Crops, SpeakerCentres, TeacherFacts, TeacherOutput
 from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
@@ -32,7 +35,8 @@ from trainable.store.plan import (
 )
 from trainable.store.shards import ShardKind, ShardLocation
 from trainable.store.table import RowTable
-from trainable.store.tasks import Builder, ProgressCallback, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, ShardTask, build_shards
+from trainable.teachers.graph_targets import GraphTask, audio_files
 from trainable.teachers.network import load_centres, load_teacher
 from trainable.teachers.target_builder import TargetTask
 
@@ -122,10 +126,11 @@ def open_targets(
 ) -> StoredTargets:
     """Open a teacher's targets for a bank of crops; compute those that are not in the cache.
 
-    The store's key covers the log-mels, the teacher's weights, the bank and the kind of device.
+    The store's key covers the log-mels, the teacher's weights, the bank and the kind of device;
+    of a graph also what it takes.
 
     Args:
-        teacher: Model file.
+        teacher: Model file, or graph.
         data: The corpus, opened; every training utterance and copy is in the bank.
         bank: The crops.
         cache_dir: Folder of all stores.
@@ -138,8 +143,13 @@ def open_targets(
         DiskFullError: There is no room for the cache.
         StoreError: The cache cannot be written.
     """
-    sha256 = file_sha256(teacher)
-    source = _Source(teacher=teacher, sha256=sha256, bank=bank, cache_dir=cache_dir)
+    graph = open_graph(teacher) if is_graph(teacher) else None
+    if graph is not None:
+        bank = replace(bank, device="cpu")
+    identity = {"teacher_sha256": file_sha256(teacher)} if graph is None else graph.settings
+    source = _Source(
+        teacher=teacher, graph=graph, identity=identity, bank=bank, cache_dir=cache_dir
+    )
     requests = [source.request(data, copy) for copy in range(data.copy_row.shape[1])]
     stores = open_stores(requests, build, progress)
     number_of_row = np.full(len(data.features.length), -1)
@@ -151,17 +161,23 @@ def open_targets(
         bank=bank,
         number_of_row=number_of_row,
         latest_of_row=bank.latest(data.features.length),
-        centres=load_centres(teacher),
+        centres=load_centres(teacher) if graph is None else None,
         device=torch.device("cpu"),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """The inputs of targets besides the log-mels; attributes as in `open_targets`."""
+    """The inputs of targets besides the log-mels.
+
+    Attributes, beside the arguments of `open_targets`:
+        graph: The graph that is the teacher; None for a network.
+        identity: The settings that identify the teacher.
+    """
 
     teacher: Path
-    sha256: str
+    graph: Graph | None
+    identity: dict[str, Any]
     bank: CropBank
     cache_dir: Path
 
@@ -171,7 +187,7 @@ class _Source:
         num_utterances = len(data.train_row)
         settings = {
             SOURCE: features.plan.key,
-            "teacher_sha256": self.sha256,
+            **self.identity,
             "num_crops": self.bank.num_crops,
             "crop_seed": self.bank.seed,
             "crop_frames": self.bank.crop_frames,
@@ -201,8 +217,11 @@ class _Source:
                 num_rows=rows_by_size([row_bytes] * num_utterances, DEFAULT_SHARD_BYTES),
             )
 
-        def task(location: ShardLocation, first: int, num_rows: int) -> TargetTask:
-            return self._task(location, data, features, copy * num_utterances, (first, num_rows))
+        def task(location: ShardLocation, first: int, num_rows: int) -> ShardTask:
+            rows = (first, num_rows)
+            if self.graph is not None:
+                return self._graph_task(location, data, copy, rows)
+            return self._task(location, data, features, copy * num_utterances, rows)
 
         return StoreRequest(
             folder=folder,
@@ -225,7 +244,7 @@ class _Source:
         return TargetTask(
             location=location,
             teacher=self.teacher,
-            sha256=self.sha256,
+            sha256=self.identity["teacher_sha256"],
             features=features.folder,
             paths=data.train_paths[first : first + num_rows],
             first=first,
@@ -234,8 +253,30 @@ class _Source:
             code_root=code_root(),
         )
 
+    def _graph_task(
+        self, location: ShardLocation, data: TrainingData, copy: int, rows: tuple[int, int]
+    ) -> GraphTask:
+        assert self.graph is not None  # noqa: S101 - it is asked for a graph only
+        first, num_rows = rows
+        paths = data.train_paths[first : first + num_rows]
+        is_copy = copy > 0 and data.config is not None and self.graph.facts.takes_waves
+        return GraphTask(
+            location=location,
+            graph=self.graph,
+            features=data.features.stores[copy].folder,
+            files=audio_files(data, paths, is_training=True),
+            change=all_copies(data.config)[copy - 1] if is_copy and data.config else None,
+            paths=paths,
+            first=first,
+            first_number=copy * len(data.train_row) + first,
+            bank=self.bank,
+            code_root=code_root(),
+        )
+
     def _sizes(self, data: TrainingData) -> tuple[int, ...]:
         """Return the sizes of the embedding and of each stage, found by embedding one crop."""
+        if self.graph is not None:
+            return (self.graph.facts.embedding_dim,)
         nowhere = np.zeros(1, np.int64)
         probe_BTF = data.features.crops(data.train_row[:1], nowhere, self.bank.crop_frames)
         teacher = load_teacher(self.teacher)

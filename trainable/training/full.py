@@ -11,7 +11,6 @@ from typing import Protocol
 import torch
 
 from models import SpeakerModel
-from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
@@ -19,6 +18,7 @@ from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
+from trainable.foreign_models.graph_config import teacher_digest
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import Ranks, current_ranks
@@ -80,7 +80,8 @@ def with_prepared_teacher(
 ) -> TrainRunConfig:
     """Return the run with `teacher` set to the file that is read.
 
-    Of a plug-in, this is the file of its embeddings in `out`, which is made if needed.
+    Of a plug-in, this is the file of its embeddings in `out`, which is made if needed; of a graph,
+    the file of its facts there.
 
     Raises:
         VeerError: The teacher cannot be used; see `prepare_teacher`.
@@ -123,7 +124,7 @@ def open_run_teacher(
     file = config.teacher
     if file is None or config.trial.loss.distill_weight == 0:
         return None
-    if config.teacher_sha256 is not None and file_sha256(file) != config.teacher_sha256:
+    if config.teacher_sha256 is not None and teacher_digest(file) != config.teacher_sha256:
         raise ConfigError(
             f"teacher_sha256 must match {file}, got {config.teacher_sha256}; the teacher has "
             "changed since: restore it, or remove teacher_sha256 to train with the new one"

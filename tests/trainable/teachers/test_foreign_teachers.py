@@ -68,17 +68,18 @@ CASES = {
     ),
     "t.pt": (saved({"net": {"w": torch.ones(1)}}), r"another program \(with net", OWN_PROGRAM),
     "bare.pt": (saved(torch.ones(3)), "holds a Tensor", OWN_PROGRAM),
-    "script.pt": (
-        zipped("m/data.pkl", "m/code/__torch__.py"),
-        "a TorchScript model",
-        OWN_PROGRAM,
-    ),
     "args.pt": (
         saved({"model_state_dict": weights(), "args": argparse.Namespace(lr=1)}),
         r"with its arguments \(argparse.Namespace",
         AS_PLUGIN,
     ),
 }  # fmt: skip
+
+
+def test_a_torchscript_file_is_a_teacher_that_needs_permission(tmp_path: Path) -> None:
+    (tmp_path / "script.pt").write_bytes(zipped("m/data.pkl", "m/code/__torch__.py"))
+    with pytest.raises(ConfigError, match=r"script\.pt, a TorchScript model, runs code"):
+        find_teacher(tmp_path / "script.pt")
 
 
 @pytest.mark.parametrize("name", CASES)
