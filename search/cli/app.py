@@ -22,6 +22,7 @@ from search.cli.import_model import import_checkpoint
 from search.cli.presets import presets
 from search.cli.reproduce import reproduce
 from search.cli.resume import resume
+from search.cli.score import score
 from search.cli.search import search
 from search.cli.simulate import simulate
 from search.cli.unwritable import output_refusal
@@ -61,6 +62,7 @@ app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)
 app.command()(evaluate)
+app.command()(score)
 app.command()(calibrate)
 app.command()(verify)
 app.command()(enroll)

@@ -11,7 +11,7 @@ from spaces.files.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
     from search.review.model_source import ModelSource
-    from search.review.test_list import TrialList
+    from search.review.trial_list import TrialList
     from trainable.corpus.corpus import CorpusConfig
     from trainable.lists.listed_pairs import ListRules
 
@@ -33,7 +33,8 @@ def unlocked_list(
         CorpusError: The list has faults.
         ConfigError: It is a test list; the message has the command that opens it.
     """
-    from search.review.test_list import read_list, refuse_locked
+    from search.review.test_list import refuse_locked
+    from search.review.trial_list import read_list
     from trainable.machine.cache_dir import cache_dir
 
     known = None if source is None else known_corpus(source)

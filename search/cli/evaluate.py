@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search.cli.asked_measures import (
+    AskedMeasures,
+    AsNormOption,
+    ByOption,
+    CalibrateOnOption,
+    CohortOption,
+    CohortRootOption,
+    PriorsOption,
+    ScoresOutOption,
+    print_measures,
+)
 from search.cli.chosen_lists import BY_CORPUS, known_corpus, rules_of, unlocked_list
 from search.cli.console import computing_device, console, progress_bar
-from search.cli.options import AllowCodeOption, DeviceOption, permit
+from search.cli.options import AllowCodeOption, DeviceOption, QualityOption, permit
 from search.cli.training import evaluation_table
 from spaces.files.errors import ConfigError
 
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from search.review.model_source import ModelSource
-    from search.review.test_list import TrialList
+    from search.review.trial_list import TrialList
     from trainable.verification.evaluation import PairScores
     from trainable.verification.final import FinalEER
 
@@ -71,6 +82,26 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Crop length in frames of 10 ms.", show_default="300"),
     ] = None,
+    priors: PriorsOption = None,
+    as_norm: AsNormOption = None,
+    cohort: CohortOption = None,
+    cohort_root: CohortRootOption = None,
+    by: ByOption = None,
+    calibrate_on: CalibrateOnOption = None,
+    calibrate_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the paths of --calibrate-on.", show_default="--root"),
+    ] = None,
+    quality: QualityOption = None,
+    enrolled_by: Annotated[
+        Path | None,
+        typer.Option(
+            help="A teacher (model, or .parquet of embeddings): also the scores where it enrols "
+            "and the model verifies.",
+            show_default=False,
+        ),
+    ] = None,
+    scores_out: ScoresOutOption = None,
     device: DeviceOption = "auto",
     code: AllowCodeOption = False,
 ) -> None:
@@ -78,7 +109,8 @@ def evaluate(
 
     They are the cosine of the mean embeddings over 10 crops of the log-mels, and
     voxceleb_trainer's mean distance between 10 crops of the waveform. Each minDCF is shown with
-    its target prior.
+    its target prior. AS-Norm, calibration, conditions and a teacher's enrolments are measured on
+    the cosine (docs/scores.md).
 
     A test list is scored only with --final. The time and the model of each opening are recorded
     before a score is computed, and shown at every later opening.
@@ -88,14 +120,52 @@ def evaluate(
 
     permit(code)
     _check_options(trials, root, final)
+    asked = AskedMeasures(
+        priors=priors,
+        as_norm=as_norm,
+        cohort=cohort,
+        cohort_root=cohort_root,
+        by=by,
+        calibrate_on=calibrate_on,
+        calibrate_root=calibrate_root,
+        quality=quality,
+        enrolled_by=enrolled_by,
+        scores_out=scores_out,
+    )
     source = find_model(model, trial)
     computing, num_frames = computing_device(device), eval_frames or DEFAULT_EVAL_FRAMES
     if final:
-        _open(source, _final_list(source, trials, root, corpus), num_frames, computing)
+        listed = _final_list(source, trials, root, corpus)
+        scores = _open(source, listed, num_frames, computing)
+        _print_more(asked, source, listed, scores, (num_frames, computing))
         return
     assert trials is not None and root is not None  # noqa: S101, PT018 - `_check_options`
     chosen = unlocked_list(source, trials, root, corpus)
-    _print(source, chosen, *_scored(source, chosen, num_frames, computing))
+    scores, eer = _scored(source, chosen, num_frames, computing)
+    _print(source, chosen, scores, eer)
+    _print_more(asked, source, chosen, scores, (num_frames, computing))
+
+
+def _print_more(
+    asked: AskedMeasures,
+    source: ModelSource,
+    trials: TrialList,
+    scores: PairScores,
+    computing: tuple[int, torch.device],
+) -> None:
+    """Print what the options ask for beyond the two protocols."""
+    from search.use.model_in_use import ModelInUse
+    from search.use.system import ModelSystem
+    from trainable.embedding.embedder import CropPlan, NetworkEmbedder
+
+    if not asked.is_any:
+        return
+    num_frames, device = computing
+    plan = CropPlan(num_frames=num_frames)
+    embedder = NetworkEmbedder(source.loaded.model, device)
+    used = ModelInUse(path=source.loaded.file, embedder=embedder, source=source)
+    system = ModelSystem(used, plan)
+    print_measures(asked, trials, scores.utterances, system, (source, None), (device, plan))
 
 
 def _check_options(trials: Path | None, root: Path | None, final: bool) -> None:
@@ -110,7 +180,7 @@ def _check_options(trials: Path | None, root: Path | None, final: bool) -> None:
 def _final_list(
     source: ModelSource, trials: Path | None, root: Path | None, corpus: Path | None
 ) -> TrialList:
-    from search.review.test_list import final_list_of, read_list
+    from search.review.trial_list import final_list_of, read_list
     from trainable.corpus.corpus import read_corpus_config
 
     if trials is not None and root is not None:
@@ -120,7 +190,9 @@ def _final_list(
     return read_list(*final_list_of(source.corpus(), str(source.loaded.file)))
 
 
-def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device) -> None:
+def _open(
+    source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
+) -> PairScores:
     from search.review.test_list import describe_openings, open_test_list
     from trainable.machine.cache_dir import cache_dir
 
@@ -135,6 +207,7 @@ def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torc
     for warning in opened.warnings:
         _print_line(f"warning: {warning}")
     _print_line(f"recorded in {' and '.join(map(str, opened.files))}")
+    return scores
 
 
 def _scored(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from search.review.test_list import TrialList
+from search.review.trial_list import TrialList
 from search.use.model_in_use import ModelInUse
 from trainable.calibration.calibration import Calibration, FitOn, fit_calibration
 from trainable.calibration.quality import Quality, with_quality

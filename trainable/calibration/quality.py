@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from spaces.files.errors import ConfigError
 from trainable.features.crop_bank import Index
 from trainable.verification.embedded import EmbeddedUtterances
 from trainable.verification.metrics import Floats
@@ -44,7 +45,21 @@ def with_quality(
     return np.stack(columns, axis=1)
 
 
+def require_durations(utterances: EmbeddedUtterances) -> None:
+    """Refuse utterances of unknown duration.
+
+    Raises:
+        ConfigError: A file of embeddings has no column `duration_s`.
+    """
+    if np.isnan(utterances.duration_s_U).any():
+        raise ConfigError(
+            "durations are needed, and the file of embeddings has none: give it a column "
+            "duration_s (veer embed writes one)"
+        )
+
+
 def _values(utterances: EmbeddedUtterances, measure: Quality) -> Floats:
     if measure == "duration":
+        require_durations(utterances)
         return utterances.duration_s_U
     return np.asarray(np.linalg.norm(utterances.mean_UD, axis=1))
