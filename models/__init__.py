@@ -12,6 +12,7 @@ from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
+from models.next_tdnn import NeXtTDNN, NeXtTDNNConfig
 from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "MLPMixerSpeaker",
     "ModelConfig",
     "ModelOutput",
+    "NeXtTDNN",
+    "NeXtTDNNConfig",
     "ResNetSE34L",
     "ResNetSE34LConfig",
     "SpeakerModel",

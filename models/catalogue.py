@@ -14,6 +14,7 @@ from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
+from models.next_tdnn import NeXtTDNN, NeXtTDNNConfig
 from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
 BundledModelConfig = Annotated[
@@ -22,7 +23,8 @@ BundledModelConfig = Annotated[
     | MLPMixerAutoencoderConfig
     | LSTMAutoencoderConfig
     | ResNetSE34LConfig
-    | ECAPATDNNConfig,
+    | ECAPATDNNConfig
+    | NeXtTDNNConfig,
     Field(discriminator="family"),
 ]
 
@@ -46,6 +48,7 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
     "lstm_autoencoder": LSTMAutoencoder,
     "resnet_se34l": ResNetSE34L,
     "ecapa_tdnn": ECAPATDNN,
+    "next_tdnn": NeXtTDNN,
 }
 
 

@@ -23,6 +23,7 @@ FILES: Mapping[str, str] = {
     "lstm_autoencoder": "lstm_autoencoder",
     "resnet_se34l": "resnet_se34l",
     "ecapa_tdnn": "ecapa_tdnn",
+    "next_tdnn": "next_tdnn",
 }
 _FOR_CHECKERS = re.compile(r"  # (type: ignore|noqa)\b.*$", re.MULTILINE)
 _LEGEND = """\

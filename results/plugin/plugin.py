@@ -30,6 +30,7 @@ NAMES: Mapping[str, str] = {
     "lstm_autoencoder": "VeerLSTMAutoencoder",
     "resnet_se34l": "VeerResNetSE34L",
     "ecapa_tdnn": "VeerECAPATDNN",
+    "next_tdnn": "VeerNeXtTDNN",
 }
 _DECODER = "decoder."
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)

@@ -13,6 +13,7 @@ from models import (
     MLPMixerConfig,
     MLPMixerHybridConfig,
     ModelConfig,
+    NeXtTDNNConfig,
     ResNetSE34LConfig,
     SpeakerModel,
     build_model,
@@ -28,6 +29,7 @@ CONFIGS: tuple[ModelConfig, ...] = (
     LSTMAutoencoderConfig(hidden_dim=16, num_layers=1, bottleneck_dim=8, embedding_dim=24),
     ResNetSE34LConfig(num_filters=8, embedding_dim=24),
     ECAPATDNNConfig(channels=16, aggregation_dim=16, bottleneck_dim=8, embedding_dim=24),
+    NeXtTDNNConfig(channels=16, num_blocks=1, light=False, kernel=9, embedding_dim=24),
 )
 # Another value that each field can have beside the others.
 OTHER: dict[str, Any] = {
@@ -46,6 +48,9 @@ OTHER: dict[str, Any] = {
     "num_filters": 16,
     "channels": 32,
     "aggregation_dim": 24,
+    "light": True,
+    "kernel": 5,
+    "short_kernel": 3,
 }
 # Its convolutions and its mean over frequency take any number of mel bins.
 SAME_MODEL = {("resnet_se34l", "num_mels")}

@@ -12,6 +12,7 @@ from models import (
     MLPMixerConfig,
     MLPMixerHybridConfig,
     ModelConfig,
+    NeXtTDNNConfig,
     ResNetSE34LConfig,
 )
 
@@ -122,6 +123,17 @@ CASES = {
         num_params=12_250,
         cancelled=(*POOLED, "pooling_norm.bias"),
     ),
+    **{
+        name: Case(
+            config=NeXtTDNNConfig(
+                channels=16, num_blocks=1, light=light, kernel=9, embedding_dim=EMBEDDING
+            ),
+            stages=(*((FRAMES, 16),) * 3, (FRAMES, 48)),
+            num_params=num_params,
+            cancelled=(*POOLED, "pooling_norm.bias"),
+        )
+        for name, light, num_params in (("next", False, 19_742), ("next_light", True, 18_158))
+    },
     "own_documented": Case(
         config=CustomModelConfig.model_validate(
             {

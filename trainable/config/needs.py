@@ -63,6 +63,7 @@ def _needs() -> Needs:
         for family in get_args(model.model_fields["family"].annotation)
     ]
     return {
+        "model.short_kernel": (only("model.light", False),),
         "loss.alpha": (unless("loss.distillation", "none"),),
         "loss.distillation": (unless("loss.alpha", 0),),
         **{f"loss.{name}": (only("loss.distillation", *kinds[name]),) for name in own},

@@ -29,7 +29,7 @@ from trainable.corpus.corpus import CorpusConfig, read_corpus_config, read_trial
 from trainable.verification.evaluation import score_pairs
 
 CPU = torch.device("cpu")
-SAME_FAMILY = {"mixer_grouped": "Grouped", "resnet_ASP": "ResNetASP"}
+SAME_FAMILY = {"mixer_grouped": "Grouped", "resnet_ASP": "ResNetASP", "next_light": "NextLight"}
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ SMALL = {
     "mlp_mixer_autoencoder": {"hidden_dim": 32, "num_blocks": 2, "num_frames": 60},
     "resnet_se34l": {"num_filters": 8},
     "ecapa_tdnn": {"channels": 32, "aggregation_dim": 64},
+    "next_tdnn": {"channels": 32, "num_blocks": 1, "kernel": 9},
     "lstm_autoencoder": {"hidden_dim": 32, "num_layers": 2},
 }
 

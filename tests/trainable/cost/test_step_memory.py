@@ -46,6 +46,7 @@ FAMILIES = {
     },
     "resnet_se34l": {"family": "resnet_se34l", "num_filters": 8},
     "ecapa_tdnn": {"family": "ecapa_tdnn", "channels": 32},
+    "next_tdnn": {"family": "next_tdnn", "channels": 32, "num_blocks": 1},
 }
 
 
@@ -280,7 +281,7 @@ def test_a_teacher_of_another_size_is_refused() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("family", ["mlp_mixer", "resnet_se34l", "ecapa_tdnn"])
+@pytest.mark.parametrize("family", ["mlp_mixer", "resnet_se34l", "ecapa_tdnn", "next_tdnn"])
 def test_the_estimate_is_within_a_third_of_what_the_gpu_needs(family: str) -> None:
     config = TrialConfig.model_validate(
         {"model": {"family": family}, "loss": {"distillation": "none"}}

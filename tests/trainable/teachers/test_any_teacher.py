@@ -24,6 +24,7 @@ SIZES = {
     "lstm_autoencoder": {"hidden_dim": 8, "num_layers": 2, "bottleneck_dim": 12},
     "resnet_se34l": {"num_filters": 8},
     "ecapa_tdnn": {"channels": 16, "aggregation_dim": 24, "bottleneck_dim": 8},
+    "next_tdnn": {"channels": 16, "num_blocks": 1, "kernel": 9},
 }
 
 
