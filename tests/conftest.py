@@ -24,6 +24,9 @@ os.environ.pop("COLUMNS", None)
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# Until the tests are collected: nothing of them becomes garbage.
+gc.disable()
+
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
 
@@ -92,6 +95,7 @@ def pytest_collection_finish() -> None:
     """Leave out of all later garbage collections what stays anyway: modules and the tests."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

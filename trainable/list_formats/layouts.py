@@ -25,6 +25,9 @@ _SEPARATORS = ("", ",", ";", "|")
 # Names of columns, as SpeechBrain, Common Voice and spreadsheets have them, without _ and case.
 _SPEAKER_NAMES = ("spk", "spkid", "speaker", "speakerid", "clientid", "spkr", "label")
 _LABEL_NAMES = ("label", "target", "istarget", "same", "issame", "match", "y", "labels")
+_PARTED = re.compile(r"[\s,;|]")
+# Of a line with columns: a line of Kaldi's `spk2utt` has all utterances of a speaker.
+_MAX_CHARS = 1_000_000
 # Lines that are looked at to find the layout of a list.
 _NUM_FIRST_LINES = 20
 
@@ -114,7 +117,7 @@ def list_format(kind: ListKind, lines: Sequence[str]) -> ListFormat | None:
 
 def _header(kind: ListKind, first: Sequence[tuple[int, str]]) -> int | None:
     """Return the position of a header line: the first line names columns, the second is data."""
-    if len(first) < 2:
+    if len(first) < 2 or any(len(text) > _MAX_CHARS for _, text in first):
         return None
     (position, text), (_, below) = first
     fields, data = (_any_fields(each) for each in (text, below))
@@ -155,6 +158,8 @@ def _any_fields(text: str) -> list[str]:
 
 def layout_of(kind: ListKind, text: str) -> Layout | None:
     """Return the layout of a line, None if it is not recognised."""
+    if len(text) > _MAX_CHARS:
+        return None
     find = _train_layout if kind == "train" else _trial_layout
     found = (find(fields_of(text, separator), separator) for separator in _SEPARATORS)
     return next((layout for layout in found if layout is not None), None)
@@ -216,9 +221,11 @@ def fields_of(text: str, separator: str) -> list[str]:
 
 def is_path(field: str) -> bool:
     """Return whether a column is a path by its look."""
-    if any(character.isspace() or character in ",;|" for character in field):
+    if _PARTED.search(field):
         return False
-    return "/" in field or "\\" in field or PurePath(field).suffix.lower() in _AUDIO_SUFFIXES
+    if "/" in field or "\\" in field:
+        return True
+    return "." in field and PurePath(field).suffix.lower() in _AUDIO_SUFFIXES
 
 
 def _is_number(field: str) -> bool:

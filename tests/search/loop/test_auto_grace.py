@@ -200,6 +200,7 @@ def test_changes_that_the_rungs_do_not_require_are_caught(search_on, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_killed_and_torn_it_goes_on_to_the_same_end(search_on, tmp_path, at_once):
     work(search(search_on, tmp_path / "whole"), at_once=at_once)
@@ -233,6 +234,7 @@ def test_killed_at_any_epoch_it_goes_on_to_the_same_end(search_on, tmp_path):
         assert untimed_records(path) == whole, epochs
 
 
+@pytest.mark.slow
 def test_controls_and_repeats_change_nothing(search_on, tmp_path):
     """Trials that are added later are the same with and without them."""
     plan = FollowUpPlan(repeat=2, finalists=3, control=8, seed=0)

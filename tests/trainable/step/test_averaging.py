@@ -142,7 +142,7 @@ def test_a_stopped_run_restores_trained_and_averaged_weights_bit_for_bit(
     data: TrainingData, tmp_path: Path, model: dict[str, object]
 ) -> None:
     undisturbed = trainer_of(data, model=model)
-    reports = [undisturbed.run_epoch() for _ in range(3)]
+    reports = [undisturbed.run_epoch() for _ in range(2)]
     stopped = trainer_of(data, model=model)
     stopped.run_epoch()
     CheckpointFolder(tmp_path).save(stopped)

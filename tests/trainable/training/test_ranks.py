@@ -139,6 +139,7 @@ def together(corpus: Path, alone: dict[str, Any]) -> list[tuple[Any, Any]]:
     return [(runs, norm) for _, runs, norm in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_train_as_one(
     name: str, alone: dict[str, Any], together: list[tuple[Any, Any]]
@@ -152,6 +153,7 @@ def test_two_processes_train_as_one(
     np.testing.assert_array_equal(together[0][0][name][2], together[1][0][name][2])
 
 
+@pytest.mark.slow
 def test_a_batch_norm_uses_the_whole_batch(together: list[tuple[Any, Any]]) -> None:
     whole = norm_of_parts(0)
     (_, first), (_, second) = together
