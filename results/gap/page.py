@@ -38,15 +38,15 @@ def write_gap_page(out: Path, gap: Gap) -> None:
 
 
 def gap_chart(gap: Gap) -> go.Figure:
-    """Draw VEER by epoch of each full training, and of its trial in the same colour."""
+    """Draw VEER by epoch of each full training, and of its trial in the colour of the first."""
     figure = new_figure("epoch", "VEER, %")
+    drawn = set()
     for row, colour in zip(gap.rows, cycle(SERIES_COLOURS)):
-        trial = f"trial {row.trial} in the search"
-        for name, curve, dash in (
-            (trial, row.promised_curve, "dash"),
-            (row.name, row.full_curve, "solid"),
-        ):
-            _add(figure, name, curve, {"color": colour, "dash": dash, "width": 2})
+        if row.trial not in drawn:
+            name = f"trial {row.trial} in the search"
+            _add(figure, name, row.promised_curve, {"color": colour, "dash": "dash"})
+        drawn.add(row.trial)
+        _add(figure, row.name, row.full_curve, {"color": colour})
     return figure
 
 

@@ -11,8 +11,8 @@ from results.terminal.grid import GridColumn, grid_or_blocks
 from spaces.files.visible import visible
 
 TOO_FEW = (
-    "one full training does not show whether the search orders its trials as full trainings do: "
-    "train other finalists too"
+    "full trainings of one trial do not show whether the search orders its trials as full "
+    "trainings do: train other finalists too"
 )
 
 

@@ -71,8 +71,10 @@ def test_the_page_has_both_curves_of_a_training_in_one_colour(
     view: RunView, tmp_path: Path
 ) -> None:
     history = [epoch(1, 9.0), epoch(2, None), epoch(400, 4.25, 1.0)]
-    gap = find_gap(view, [trained(view, 2, *history)])
-    in_search, in_full = gap_chart(gap).data
+    # A trial that was trained twice has one curve in the search.
+    gap = find_gap(view, [trained(view, 2, *history), trained(view, 2, epoch(1, 8.0))])
+    in_search, in_full, again = gap_chart(gap).data
+    assert again.line.color != in_full.line.color
     assert (in_full.x, in_full.y) == ((1, 400), (9.0, 4.25))
     trial = view.ranked[1]
     assert in_search.name == f"trial {trial.trial} in the search"
@@ -81,7 +83,7 @@ def test_the_page_has_both_curves_of_a_training_in_one_colour(
     write_gap_page(tmp_path / "gap.html", gap)
     page = (tmp_path / "gap.html").read_text()
     assert "4.25 (3.2-5.2), epoch 400" in page
-    assert f"O{TOO_FEW[1:]}." in page
+    assert f"F{TOO_FEW[1:]}." in page
 
 
 @pytest.mark.parametrize(
