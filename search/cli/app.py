@@ -16,6 +16,7 @@ from search.cli.embed import embed
 from search.cli.evaluate import evaluate
 from search.cli.export import export
 from search.cli.forms import convert_to_form
+from search.cli.fuse import fuse
 from search.cli.gap import gap
 from search.cli.groups import command_group
 from search.cli.import_model import import_checkpoint
@@ -64,6 +65,7 @@ app.command()(train.train)
 app.command()(evaluate)
 app.command()(score)
 app.command()(calibrate)
+app.command()(fuse)
 app.command()(verify)
 app.command()(enroll)
 app.command()(embed)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def calibrate(
     model: Annotated[
         Path,
-        typer.Argument(help="Exported folder, run folder (its best model), or model file."),
+        typer.Argument(help="Exported folder, run folder (its best model), model or .onnx file."),
     ],
     trials: Annotated[
         Path,

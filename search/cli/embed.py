@@ -23,7 +23,7 @@ def embed(
     ],
     model: Annotated[
         Path,
-        typer.Option(help="Exported folder, run folder (its best model), or model file."),
+        typer.Option(help="Exported folder, run folder (its best model), model or .onnx file."),
     ],
     out: Annotated[
         Path, typer.Option(help="File to write: .parquet, .npy (and .txt), or .ark (and .scp).")

@@ -43,7 +43,8 @@ DeviceOption = Annotated[
 ModelOption = Annotated[
     Path | None,
     typer.Option(
-        help="Exported folder, run folder (its best model), or model file.", show_default=False
+        help="Exported folder, run folder (its best model), model file, or .onnx file.",
+        show_default=False,
     ),
 ]
 CalibrationOption = Annotated[

@@ -23,6 +23,7 @@ from trainable.calibration.calibration import (
 from trainable.checkpoints.folder import MODEL_FOLDER
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.embedding.embedder import CropPlan, Embedder, NetworkEmbedder
+from trainable.embedding.graph_embedder import GraphEmbedder, is_graph_file
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.speakers import speakers_in_list
 from trainable.verification.bootstrap import SpeakerPairs
@@ -60,11 +61,15 @@ class ModelInUse:
 
 
 def open_model(path: Path, device: torch.device, trial: int | None = None) -> ModelInUse:
-    """Open a model file, an exported folder, or the best model of a run folder.
+    """Open a model file, an exported folder, the best model of a run folder, or an ONNX graph.
 
     Raises:
         VeerError: There is no such model; see `find_model`.
     """
+    if is_graph_file(path):
+        if trial is not None:
+            raise ConfigError(f"--trial {trial} needs the run folder of a search, got {path}")
+        return ModelInUse(path=path, embedder=GraphEmbedder(path), source=None)
     source = find_model(path, trial)
     return ModelInUse(
         path=path, embedder=NetworkEmbedder(source.loaded.model, device), source=source

@@ -5,7 +5,8 @@ Shapes: B batch, S samples, T frames, F mel bins, D embedding.
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from models import LogMel
 from models.frontend import SAMPLE_RATE_HZ
-from spaces.files.errors import ConversionError
+from spaces.files.errors import ConfigError, ConversionError
 from trainable.deployment.onnx_graph import example_input
 from trainable.deployment.request import MIN_SAMPLES, Form, FormRequest
 
@@ -51,6 +52,41 @@ def onnx_runner(content: bytes, num_threads: int | None = None) -> Embed:
         return torch.from_numpy(np.asarray(embedding_BD))
 
     return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxFacts:
+    """What a graph of ONNX says of itself.
+
+    Attributes:
+        input_shape: Sizes of its first input; a name for one that varies.
+        output_shape: Sizes of its first output.
+        metadata: Its entries.
+    """
+
+    input_shape: tuple[int | str, ...]
+    output_shape: tuple[int | str, ...]
+    metadata: Mapping[str, str]
+
+
+def onnx_facts(content: bytes) -> OnnxFacts:
+    """Return the facts of a graph of ONNX.
+
+    Raises:
+        ConfigError: ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError(
+            "a graph of ONNX needs ONNX Runtime, which is missing: pip install veer[onnx]"
+        ) from None
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return OnnxFacts(
+        input_shape=tuple(session.get_inputs()[0].shape),
+        output_shape=tuple(session.get_outputs()[0].shape),
+        metadata=dict(session.get_modelmeta().custom_metadata_map),
+    )
 
 
 def script_runner(content: bytes) -> Embed:

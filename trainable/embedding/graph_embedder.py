@@ -1,0 +1,110 @@
+"""A graph in a file as a model: ONNX, as `veer export --form onnx` or another program writes it.
+
+Shapes: S samples, U utterances, C crops, B batch, T frames, D embedding.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models import LogMel
+from models.frontend import HOP_SAMPLES
+from spaces.files.errors import CheckpointError, ConfigError
+from trainable.audio.reading import Wave
+from trainable.deployment.running import OnnxFacts, onnx_facts, onnx_runner
+from trainable.embedding.embedder import CropPlan
+from trainable.verification.crops import frame_crops
+from trainable.verification.evaluation import EVAL_BATCH
+from trainable.verification.scoring import Embeddings, waveform_crops
+
+GRAPH_SUFFIX = ".onnx"
+
+
+class GraphEmbedder:
+    """A graph that takes waveforms at 16 kHz, or Veer's log-mels.
+
+    Args:
+        file: The file.
+
+    Raises:
+        CheckpointError: It cannot be loaded, or takes something else.
+        ConfigError: ONNX Runtime is not installed.
+    """
+
+    batch_crops = EVAL_BATCH["cpu"]
+
+    def __init__(self, file: Path) -> None:
+        content = _content(file)
+        self.weights_sha256 = hashlib.sha256(content).hexdigest()
+        self._takes_waveform = _takes_waveform(file, facts := _facts(file, content))
+        self.embedding_dim = _embedding_dim(file, facts)
+        self._run = onnx_runner(content)
+        self._log_mel = LogMel()
+
+    def crops(self, waves: Sequence[Wave], plan: CropPlan) -> Embeddings:
+        """Return the embeddings of evenly spaced crops of each wave, (U, C, D)."""
+        if self._takes_waveform:
+            # T centred frames span T - 1 hops.
+            num_samples = max(1, plan.num_frames - 1) * HOP_SAMPLES
+            crops = [
+                torch.from_numpy(waveform_crops(each, plan.num_crops, num_samples))
+                for each in waves
+            ]
+        else:
+            crops = [
+                frame_crops(self._log_mel, each, plan.num_frames, plan.num_crops)
+                for each in waves
+            ]
+        emb_ZD = self._run(torch.cat(crops)).numpy()
+        found: Embeddings = np.asarray(emb_ZD.reshape(len(waves), plan.num_crops, -1))
+        return found
+
+
+def is_graph_file(path: Path) -> bool:
+    """Return whether a path is named as a graph that `GraphEmbedder` runs."""
+    return path.suffix == GRAPH_SUFFIX
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _facts(file: Path, content: bytes) -> OnnxFacts:
+    try:
+        return onnx_facts(content)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{file}: cannot be loaded as an ONNX graph: {str(error).strip()}"
+        ) from error
+
+
+def _takes_waveform(file: Path, facts: OnnxFacts) -> bool:
+    """Return whether a graph takes waveforms, not log-mels."""
+    recorded = facts.metadata.get("veer.input")
+    if recorded is not None:
+        return recorded == "waveform"
+    if len(facts.input_shape) == 2:
+        return True
+    raise CheckpointError(
+        f"{file}: must take waveforms (batch, samples) at 16 kHz, got input of shape "
+        f"{facts.input_shape}: the features of another program are not known here"
+    )
+
+
+def _embedding_dim(file: Path, facts: OnnxFacts) -> int:
+    size = facts.metadata.get("veer.embedding_dim", facts.output_shape[-1])
+    try:
+        return int(size)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{file}: must give embeddings of a fixed size, got output of shape "
+            f"{facts.output_shape}"
+        ) from error
