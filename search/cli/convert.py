@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -33,6 +34,12 @@ def convert(
             "--wav-scp", help="Kaldi's wav.scp, for a list of utterances.", show_default=False
         ),
     ] = None,
+    wanted: Annotated[
+        Literal["auto", "veer", "kaldi", "wespeaker", "speechbrain", "table"],
+        typer.Option(
+            "--format", help="Format that the list should have; another one is refused by name."
+        ),
+    ] = "auto",
     encoding: Annotated[
         str | None,
         typer.Option(
@@ -49,9 +56,9 @@ def convert(
     Taken are columns in any order, parted by white space, commas, semicolons or bars, with header,
     comments, blank lines and further columns; labels such as target/nontarget, 1/-1 or true/false;
     Kaldi's trials, utt2spk and spk2utt with --wav-scp; absolute paths of another machine with
-    --root; and other encodings.
+    --root; and other encodings. Where files are missing below --root, the list is written, and the
+    command ends with status 1.
     """
-    from results.analysis.faults import counted
     from spaces.files.atomic import write_text_atomically
     from spaces.files.errors import VeerError
     from trainable.list_formats.converting import convert_list
@@ -60,15 +67,32 @@ def convert(
     target = out or new_name(file)
     if target.exists() and not force:
         raise VeerError(f"{target} exists; name another file with --out, or pass --force")
-    made = convert_list(kind, file, root=root, wav_scp=wav_scp, encoding=encoding)
+    made = convert_list(
+        kind, file, root=root, wav_scp=wav_scp, encoding=encoding, wanted=wanted
+    )
     write_text_atomically(target, "".join(f"{line}\n" for line in made.lines))
     _print(f"wrote {target}: {len(made.lines):,} lines{_changes(made)}")
-    if made.lacking:
-        _print(
-            f"warning: not below {root}: {counted(len(made.lacking), 'file')}, such as "
-            f"{made.lacking[0]}"
-        )
     _print(_next_step(kind, file, target))
+    refuse_lacking(made.lacking, root, target)
+
+
+def refuse_lacking(lacking: Sequence[str], root: Path | None, written: Path) -> None:
+    """End with a status other than 0 if files are missing; what was written stays.
+
+    Raises:
+        CorpusError: There are some; with their number and the first.
+    """
+    from results.analysis.faults import counted
+    from spaces.files.errors import CorpusError
+
+    if lacking:
+        raise CorpusError(
+            [
+                f"{written} was written, but names {counted(len(lacking), 'file')} that "
+                f"{'are' if len(lacking) > 1 else 'is'} not below {root}, such as {lacking[0]}: "
+                "give the right --root, or leave these lines out"
+            ]
+        )
 
 
 def _changes(made: ConvertedList) -> str:

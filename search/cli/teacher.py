@@ -1,4 +1,4 @@
-"""`veer teacher`: train the model that students learn from, and show any teacher."""
+"""`veer teacher`: train the model that students learn from, show or convert any teacher."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +18,13 @@ from search.cli.options import (
     WorkersOption,
     permit,
 )
-from search.cli.teacher_files import show
+from search.cli.teacher_files import convert, show
 from search.cli.training import run_and_show
 from search.full_training.plan import Workers
 
-app = command_group("Train the teacher; show what a teacher's file is.")
+app = command_group("Train the teacher; show a teacher's file, convert embeddings.")
 app.command()(show)
+app.command()(convert)
 
 @app.command()
 def train(

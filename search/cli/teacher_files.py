@@ -1,4 +1,4 @@
-"""`veer teacher show`: what a teacher's file is."""
+"""`veer teacher show` and `convert`: what a teacher's file is, and embeddings as Parquet."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from search.cli.console import console
+from search.cli.convert import refuse_lacking
 from search.cli.options import AllowCodeOption, permit
 
 
@@ -44,3 +45,47 @@ def show(
         lines["SHA-256"] = found.sha256
     for name, value in lines.items():
         console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Embeddings: Kaldi's .scp or .ark, .npy, .npz, .pt or .pth."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write; ends in .parquet.")],
+    names: Annotated[
+        Path | None,
+        typer.Option(help="Text with a name in each line, for a file that holds one array."),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the audio: names are written as paths from it, and as the files there "
+            "are named."
+        ),
+    ] = None,
+    wav_scp: Annotated[
+        Path | None,
+        typer.Option("--wav-scp", help="Kaldi's wav.scp, where the names are utterances."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write embeddings of utterances as a teacher's Parquet file, a row an utterance.
+
+    Names must become the paths of the corpus's lists. Nothing in FILE is executed: no pickle is
+    read, and no command of an scp is run.
+    """
+    from spaces.files.errors import ConfigError, VeerError
+    from trainable.teachers.any_teacher import EMBEDDINGS
+    from trainable.teachers.embedding_converting import convert_embeddings
+
+    if out.suffix != EMBEDDINGS:
+        raise ConfigError(f"--out must end in {EMBEDDINGS}, got {out}")
+    if out.exists() and not force:
+        raise VeerError(f"{out} exists; name another file with --out, or pass --force")
+    made = convert_embeddings(file, out, names=names, root=root, wav_scp=wav_scp)
+    text = f"wrote {out}: {made.num_utterances:,} embeddings of {made.embedding_dim} numbers"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    refuse_lacking(made.lacking, root, out)

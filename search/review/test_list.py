@@ -84,8 +84,8 @@ def _is_test_list(trials: TrialList, corpus: CorpusConfig) -> bool:
 def _readable_pairs(file: Path, root: Path, corpus: CorpusConfig) -> Sequence[TrialPair] | None:
     """Return the pairs of a list of a corpus, None if it has faults; no file is looked up."""
     faults: list[str] = []
-    zero = corpus.list_rules.zero_is_target
-    pairs = parse_trial_list(file, root, faults, check_files=False, zero_is_target=zero)
+    read_as = corpus.list_rules.read_as
+    pairs = parse_trial_list(file, root, faults, check_files=False, read_as=read_as)
     return None if faults else pairs
 
 

@@ -15,6 +15,10 @@ AS_PARQUET = (
     "write its embeddings as Parquet, a row an utterance, and give that file (docs/teachers.md, "
     '"A file of embeddings")'
 )
+CONVERT = (
+    "`veer teacher convert` makes a teacher of it (docs/teachers.md, \"Embeddings of other "
+    'toolkits")'
+)
 AS_PLUGIN = (
     "name it as `weights` in the .yaml file of a plug-in, and give that file (docs/teachers.md, "
     '"A plug-in of voxceleb_trainer")'
@@ -32,13 +36,13 @@ _NUMBER = rb"[-+0-9.eE]+"
 _STARTS = tuple(
     (re.compile(start), what, remedy)
     for start, what, remedy in (
-        (rb"\x93NUMPY", "a NumPy array (.npy)", AS_PARQUET),
+        (rb"\x93NUMPY", "a NumPy array (.npy)", CONVERT),
         (rb"\x89HDF\r\n", "an HDF5 file", AS_PARQUET),
         (rb"version https://git-lfs", "a pointer of Git LFS", "get the file with: git lfs pull"),
         (rb"PAR1", "a Parquet file", "give it a name that ends in .parquet"),
-        (rb"[^\0\n]{0,1000} \0B(?:FV|DV|FM|DM|CM)", "a Kaldi archive (.ark)", AS_PARQUET),
-        (rb"\S+ +\[ *[-+0-9.]", "a Kaldi archive (.ark)", AS_PARQUET),
-        (rb"\S+ +\S+:\d+\r?\n", "a Kaldi script file (.scp)", AS_PARQUET),
+        (rb"[^\0\n]{0,1000} \0B(?:FV|DV|FM|DM|CM)", "a Kaldi archive (.ark)", CONVERT),
+        (rb"\S+ +\[ *[-+0-9.]", "a Kaldi archive (.ark)", CONVERT),
+        (rb"\S+ +\S+:\d+\r?\n", "a Kaldi script file (.scp)", CONVERT),
         # Its header is JSON, after the header's length.
         (rb'(?s:.{8})\{"', "a safetensors file of weights", ITS_OWN_PROGRAM),
         (
@@ -111,5 +115,5 @@ def _archive_kind(head: bytes) -> tuple[str, str] | None:
     """Return what a zip archive is, by the name of its first file."""
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if first.endswith(b".npy"):
-        return "an archive of NumPy arrays (.npz)", AS_PARQUET
+        return "an archive of NumPy arrays (.npz)", CONVERT
     return None

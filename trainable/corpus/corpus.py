@@ -24,6 +24,7 @@ from trainable.corpus.shared import (
     train_faults,
 )
 from trainable.list_formats.listed_files import ListedFiles
+from trainable.list_formats.sources import FormatName, ListSource
 from trainable.lists.listed_pairs import ListedPairs, ListRules, first_lines, read_pairs
 from trainable.lists.pair_checks import LabelRule
 from trainable.lists.parsing import TrialPair, Utterance, parse_train_list
@@ -74,6 +75,14 @@ class CorpusConfig(BaseModel):
         description="`0 is target` if 0, not 1, stands for the same speaker; `1 is target` keeps "
         "labels that seem to contradict the paths",
     )
+    format: FormatName = Field(
+        default="veer",
+        description="format of the lists: veer, kaldi, wespeaker, speechbrain, table (other "
+        "columns), or auto for any that is recognised",
+    )
+    wav_scp: Path | None = Field(
+        default=None, description="Kaldi's file 'UTTERANCE PATH', for lists of utterances"
+    )
     augmentation: AugmentationConfig = Field(
         default_factory=AugmentationConfig,
         description="augmented copies of the training utterances",
@@ -95,6 +104,8 @@ class CorpusConfig(BaseModel):
     def _check_test(self) -> Self:
         if (self.test_dir is None) != (self.test_list is None):
             raise ValueError("test_dir and test_list must be given together or not at all")
+        if self.wav_scp is not None and self.format == "veer":
+            raise ValueError("wav_scp needs the format of its lists, such as format: kaldi")
         return self
 
     def resolved_against(self, folder: Path) -> Self:
@@ -109,7 +120,8 @@ class CorpusConfig(BaseModel):
     @property
     def list_rules(self) -> ListRules:
         """How the trial lists are read."""
-        return ListRules(speaker=self.speaker, labels=self.labels)
+        source = ListSource(format=self.format, wav_scp=self.wav_scp)
+        return ListRules(speaker=self.speaker, labels=self.labels, source=source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +195,12 @@ def parse_lists(
     """Read and check train and validation list; add faults to `faults`."""
     files = ListedFiles(config.train_dir, check_files=check_files)
     utterances = parse_train_list(
-        config.train_list, config.train_dir, faults, check_files=check_files, files=files
+        config.train_list,
+        config.train_dir,
+        faults,
+        check_files=check_files,
+        files=files,
+        read_as=config.list_rules.read_as,
     )
     train = ListedUtterances(file=config.train_list, utterances=utterances, files=files)
     trials = read_pairs(

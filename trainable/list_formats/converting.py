@@ -14,12 +14,12 @@ from trainable.list_formats.layouts import (
     ListKind,
     fields_of,
     is_extra,
-    is_path,
     list_format,
 )
 from trainable.list_formats.list_labels import is_target_label
+from trainable.list_formats.list_paths import ListPaths
 from trainable.list_formats.list_text import read_text
-from trainable.list_formats.listed_files import ListedFiles
+from trainable.list_formats.sources import FormatName, format_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,11 @@ class ConvertedList:
         num_left_out: How many lines of each kind were left out: header lines, blank lines, ...
         num_repaired: Number of paths that were written otherwise, as their files are named.
         lacking: Paths without a file below the root, each once; empty if there is no root.
+        numbers: Line in the list, from 1, of each of these lines.
     """
 
     lines: tuple[str, ...]
+    numbers: tuple[int, ...]
     num_left_out: Mapping[str, int]
     num_repaired: int
     lacking: tuple[str, ...]
@@ -46,6 +48,7 @@ def convert_list(
     root: Path | None = None,
     wav_scp: Path | None = None,
     encoding: str | None = None,
+    wanted: FormatName = "auto",
 ) -> ConvertedList:
     """Return a list in Veer's format.
 
@@ -56,9 +59,10 @@ def convert_list(
             are named. None to leave the paths as they are.
         wav_scp: Kaldi's file with lines 'UTTERANCE PATH', for a list of utterances.
         encoding: How the list is encoded; None to find that out.
+        wanted: The format that it should have.
 
     Raises:
-        ConfigError: A file cannot be read, or the format is not recognised.
+        ConfigError: A file cannot be read, or the format is not recognised or another one.
         CorpusError: Lines that cannot be converted; names each.
     """
     text = read_text(file, encoding)
@@ -72,67 +76,38 @@ def convert_list(
             f"columns of {LINE_FORMS[kind]!r} in any order, got {short_repr(text.lines[first])}"
         )
     line = text.lines[found.first]
+    if (fault := format_fault(wanted, found, text.lines)) is not None:
+        raise ConfigError(f"{file}:{found.first + 1}: {fault}")
     if (why := why_not_converted(found, line)) is not None:
         raise ConfigError(f"{file}:{found.first + 1}: the list cannot be converted: {why}")
-    is_kaldi = not found.layout.paths or names_utterances(found, line)
-    if is_kaldi and wav_scp is None:
+    if names_utterances(found, line) and wav_scp is None:
         raise ConfigError(
             f"{file}:{found.first + 1}: the list names utterances, not files, {short_repr(line)}; "
             "give --wav-scp wav.scp, the file of Kaldi with lines 'UTTERANCE PATH'"
         )
-    paths = _Paths(root, wav_scp if is_kaldi else None)
-    return _Conversion(found, file, paths).of(text.lines)
-
-
-class _Paths:
-    """The paths of a converted list: files for utterances, below the root, without faults."""
-
-    def __init__(self, root: Path | None, wav_scp: Path | None) -> None:
-        if root is not None and not root.is_dir():
-            raise ConfigError(f"there is no folder {root}")
-        self._files = None if root is None else ListedFiles(root)
-        self._wav_scp = wav_scp
-        self._path_of = {} if wav_scp is None else _read_wav_scp(wav_scp)
-        self.repaired: Counter[str] = Counter()
-        self.lacking: dict[str, None] = {}
-
-    def of(self, name: str) -> str:
-        """Return the path to write for a path or an utterance of the list.
-
-        Raises:
-            ValueError: There is none; states why.
-        """
-        path = name
-        if self._wav_scp is not None:
-            if name not in self._path_of:
-                raise ValueError(f"{self._wav_scp} has no utterance {short_repr(name)}")
-            path = self._path_of[name]
-        if len(path.split()) != 1:
-            raise ValueError(f"a path must not have white space, got {short_repr(path)}")
-        if self._files is None:
-            return path
-        written = self._files.relative(path)
-        if self._files.fault(written) is not None:
-            near = self._files.near(written)
-            if near is None:
-                self.lacking.setdefault(path)
-            written = written if near is None else near.path
-        self.repaired[path] += written != path
-        return written
+    paths = ListPaths(root, wav_scp)
+    header = [] if found.header is None else text.lines[found.header].lower().split(",")
+    has_segments = {"start", "stop"} <= {name.strip() for name in header}
+    return _Conversion(found, file, paths, has_segments=has_segments).of(text.lines)
 
 
 class _Conversion:
-    def __init__(self, found: ListFormat, file: Path, paths: _Paths) -> None:
+    def __init__(
+        self, found: ListFormat, file: Path, paths: ListPaths, *, has_segments: bool
+    ) -> None:
         self._found, self._file, self._paths = found, file, paths
         self._left_out: Counter[str] = Counter()
         self._faults: list[str] = []
+        # Rows so far, of a list whose lines are segments of files: Veer takes whole files.
+        self._segments: set[str] | None = set() if has_segments else None
 
     def of(self, lines: list[str]) -> ConvertedList:
-        written = [each for n, text in enumerate(lines) for each in self._line(n, text)]
+        numbered = [(n + 1, row) for n, text in enumerate(lines) for row in self._line(n, text)]
         if self._faults:
             raise CorpusError(self._faults)
         return ConvertedList(
-            lines=tuple(written),
+            lines=tuple(line for _, line in numbered),
+            numbers=tuple(number for number, _ in numbered),
             num_left_out=dict(self._left_out),
             num_repaired=self._paths.repaired.total(),
             lacking=tuple(self._paths.lacking),
@@ -145,7 +120,13 @@ class _Conversion:
             self._left_out["comment" if text.strip() else "blank line"] += 1
         else:
             try:
-                yield from self._rows(text)
+                for row in self._rows(text):
+                    if self._segments is not None and row in self._segments:
+                        self._left_out["further segment"] += 1
+                        continue
+                    if self._segments is not None:
+                        self._segments.add(row)
+                    yield row
             except ValueError as error:
                 self._faults.append(f"{self._file}:{position + 1}: {error}")
 
@@ -170,21 +151,3 @@ class _Conversion:
         # A name of a table may have spaces, that of a list may not.
         label = "_".join(label.split())
         yield " ".join([label, *(self._paths.of(fields[n]) for n in layout.paths)])
-
-
-def _read_wav_scp(file: Path) -> dict[str, str]:
-    """Read Kaldi's wav.scp; of a command that ends with `|`, the one file that it reads."""
-    path_of = {}
-    for number, line in enumerate(read_text(file).lines, 1):
-        name, _, path = line.strip().partition(" ") if " " in line else line.partition("\t")
-        words = path.split()
-        if words and words[-1] == "|":
-            words = [word for word in words if is_path(word) and word.endswith((".wav", ".flac"))]
-        if len(words) != 1 and name:
-            raise ConfigError(
-                f"{file}:{number}: must be 'UTTERANCE PATH', got {short_repr(line)}; write files "
-                "with the command, and their paths in its place"
-            )
-        if name:
-            path_of[name] = words[0]
-    return path_of

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spaces.files.complaints import short_repr
-from trainable.list_formats.layouts import LINE_FORMS, ListFormat, ListKind, fields_of, is_path
+from trainable.list_formats.layouts import (
+    JSON,
+    LINE_FORMS,
+    ListFormat,
+    ListKind,
+    fields_of,
+    is_path,
+)
 
 _TRAIN_AND_TRIAL = "give the train list as train_list and the trial list as val_list"
 
@@ -47,7 +54,9 @@ def why_not_converted(found: ListFormat, text: str) -> str | None:
 def names_utterances(found: ListFormat, text: str) -> bool:
     """Return whether a line of a list names utterances, as Kaldi does, in place of files."""
     fields = fields_of(text, found.layout.separator)
-    return not any(is_path(fields[n]) for n in found.layout.paths)
+    # Of spk2utt all columns after the speaker.
+    named = [fields[n] for n in found.layout.paths] or fields[1:]
+    return not any(map(is_path, named))
 
 
 def _num_paths(kind: ListKind) -> int:
@@ -57,10 +66,14 @@ def _num_paths(kind: ListKind) -> int:
 def _name(found: ListFormat, text: str) -> str:
     kind, layout = found.kind, found.layout
     if not layout.paths:
-        return "Kaldi's spk2utt: utterances, not files"
+        of = ": utterances, not files" if names_utterances(found, text) else " with paths"
+        return f"Kaldi's spk2utt{of}"
     if len(layout.paths) != _num_paths(kind):
         return "a trial list" if kind == "train" else "a train list"
     fields = fields_of(text, layout.separator)
+    if layout.separator == JSON:
+        without = ", without a speaker" * (layout.label < 0)
+        return f"lines of JSON, as WeSpeaker's raw.list{without}"
     of_utterances = ", of utterances, not files" * names_utterances(found, text)
     if kind == "train" and of_utterances and layout.label == layout.width - 1:
         return f"Kaldi's utt2spk{of_utterances}"
@@ -98,7 +111,7 @@ def _fix(found: ListFormat, text: str, command: str) -> str:
     if layout.label < 0:
         name = "1 (same speaker) or 0" if found.kind == "trial" else "the speaker"
         return f"write {name} before the path{'s' * (found.kind == 'trial')}"
-    if not layout.paths or names_utterances(found, text):
+    if names_utterances(found, text):
         command += " --wav-scp wav.scp"
         return f"take the files from Kaldi's wav.scp: convert it with: {command}"
     return f"convert it with: {command}"

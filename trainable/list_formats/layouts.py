@@ -5,12 +5,13 @@ not Veer's is named once, in place of a fault for every line.
 """
 
 import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from trainable.list_formats.list_labels import is_label
 
@@ -21,9 +22,12 @@ _AUDIO_SUFFIXES = frozenset(
     [".wav", ".flac", ".m4a", ".mp3", ".mp4", ".aac", ".sph", ".ogg", ".opus", ".aif", ".aiff",
      ".w64", ".wv", ".raw", ".pcm", ".amr", ".wma"]
 )  # fmt: skip
-_SEPARATORS = ("", ",", ";", "|")
+# What parts the columns; of lines of JSON the columns are the values, by the names of the keys.
+JSON = "{}"
+_SEPARATORS = (JSON, "", ",", ";", "|")
 # Names of columns, as SpeechBrain, Common Voice and spreadsheets have them, without _ and case.
 _SPEAKER_NAMES = ("spk", "spkid", "speaker", "speakerid", "clientid", "spkr", "label")
+_PATH_NAMES = ("wav", "path", "audio", "audiofilepath", "file", "wavpath", "filepath")
 _LABEL_NAMES = ("label", "target", "istarget", "same", "issame", "match", "y", "labels")
 _PARTED = re.compile(r"[\s,;|]")
 # Of a line with columns: a line of Kaldi's `spk2utt` has all utterances of a speaker.
@@ -37,7 +41,7 @@ class Layout:
     """What the columns of a line hold.
 
     Attributes:
-        separator: What parts the columns; empty for white space.
+        separator: What parts the columns; empty for white space, `JSON` for objects.
         label: Column of the label or the speaker, from 0; -1 if there is none.
         paths: Columns of the paths.
         width: Number of columns.
@@ -89,9 +93,9 @@ class ListFormat:
 
 
 def is_extra(text: str) -> bool:
-    """Return whether a line is blank or a comment."""
+    """Return whether a line is blank, a comment, or the rule below a table's header."""
     text = text.strip()
-    return not text or text[0] == "#"
+    return not text or text[0] == "#" or (text[0] == "|" and not text.strip("|-: "))
 
 
 def list_format(kind: ListKind, lines: Sequence[str]) -> ListFormat | None:
@@ -134,9 +138,12 @@ def _header(kind: ListKind, first: Sequence[tuple[int, str]]) -> int | None:
 def _by_header(kind: ListKind, header: str, below: str) -> Layout | None:
     """Return the layout that the names of columns give where the line below has several ways."""
     for separator in _SEPARATORS:
-        fields = fields_of(below, separator)
+        fields = [] if separator == JSON else fields_of(below, separator)
         names = [_plain(name) for name in fields_of(header, separator)]
         paths = tuple(n for n, field in enumerate(fields) if is_path(field))
+        named = [n for n in paths if n < len(names) and names[n] in _PATH_NAMES]
+        # An utterance's name may look like a path.
+        paths = tuple(named) if len(named) == len(STANDARD[kind].paths) else paths
         if len(names) != len(fields) or len(fields) < 2:
             continue
         wanted = _SPEAKER_NAMES if kind == "train" else _LABEL_NAMES
@@ -160,9 +167,29 @@ def layout_of(kind: ListKind, text: str) -> Layout | None:
     """Return the layout of a line, None if it is not recognised."""
     if len(text) > _MAX_CHARS:
         return None
+    if text.lstrip()[:1] == "{":
+        return _json_layout(kind, text)
     find = _train_layout if kind == "train" else _trial_layout
     found = (find(fields_of(text, separator), separator) for separator in _SEPARATORS)
     return next((layout for layout in found if layout is not None), None)
+
+
+def _json_layout(kind: ListKind, text: str) -> Layout | None:
+    names = [_plain(name) for name in sorted(_json_of(text))]
+    labels = [names.index(name) for name in _SPEAKER_NAMES if name in names]
+    paths = [names.index(name) for name in _PATH_NAMES if name in names]
+    if kind != "train" or not paths:
+        return None
+    label = labels[0] if labels else -1
+    return Layout(separator=JSON, label=label, paths=(paths[0],), width=len(names))
+
+
+def _json_of(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _trial_layout(fields: list[str], separator: str) -> Layout | None:
@@ -183,6 +210,9 @@ def _trial_layout(fields: list[str], separator: str) -> Layout | None:
 def _train_layout(fields: list[str], separator: str) -> Layout | None:
     paths = [n for n, field in enumerate(fields) if is_path(field)]
     rest = [n for n in range(len(fields)) if n not in paths]
+    is_listed = len(paths) > 1 and rest == [0] and not separator
+    if is_listed and not (len(paths) == 2 and is_label(fields[0])):  # spk2utt with paths
+        return Layout(separator="", label=0, paths=(), width=0)
     if len(paths) == 2 and len(fields) == 3 and rest and is_label(fields[rest[0]]):
         return Layout(separator=separator, label=rest[0], paths=tuple(paths), width=3)
     if not paths and len(fields) >= 2 and fields[0] != fields[1]:
@@ -206,12 +236,16 @@ def _kaldi_layout(fields: list[str]) -> Layout | None:
 
 def fields_of(text: str, separator: str) -> list[str]:
     """Return the columns of a line; none if a quote is not closed."""
+    if separator == JSON:
+        return [str(value) for _, value in sorted(_json_of(text).items())]
     if not separator:
         fields = text.split()
         # Of columns parted by a comma and a space.
         return [] if any(field[-1] in ",;|" for field in fields) else fields
     if separator not in text or text.count('"') % 2:
         return []
+    if separator == "|" and text.strip()[:1] == text.strip()[-1:] == "|":  # a table's outer bars
+        text = text.strip()[1:-1]
     try:
         row = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
     except csv.Error:  # a column of more than 100,000 characters

@@ -8,6 +8,7 @@ import numpy as np
 
 from spaces.files.errors import CorpusError
 from trainable.list_formats.listed_files import ListedFiles
+from trainable.list_formats.sources import VEER_LISTS, ListSource
 from trainable.lists.pair_checks import (
     IndexedList,
     LabelRule,
@@ -18,7 +19,7 @@ from trainable.lists.pair_checks import (
     speaker_warnings,
 )
 from trainable.lists.pair_index import PairIndex
-from trainable.lists.parsing import TrialPair, parse_trial_list
+from trainable.lists.parsing import ReadAs, TrialPair, parse_trial_list
 from trainable.lists.speaker_rule import SpeakerRule
 from trainable.lists.speakers import ListSpeakers, speakers_in_list
 
@@ -30,10 +31,17 @@ class ListRules:
     Attributes:
         speaker: How speakers follow from paths; None to find it by the labels.
         labels: What the labels stand for; None for 1 as target, if nothing contradicts that.
+        source: The format of the lists.
     """
 
     speaker: SpeakerRule | None = None
     labels: LabelRule | None = None
+    source: ListSource = VEER_LISTS
+
+    @property
+    def read_as(self) -> ReadAs:
+        """How the lines are read."""
+        return ReadAs(zero_is_target=self.zero_is_target, source=self.source)
 
     @property
     def zero_is_target(self) -> bool:
@@ -103,8 +111,9 @@ def read_pairs(
         check_files: Whether to look up the files, and to find the speakers.
     """
     rules, files = rules or ListRules(), ListedFiles(root, check_files=check_files)
-    looked_up = {"check_files": check_files, "zero_is_target": rules.zero_is_target}
-    pairs = parse_trial_list(file, root, faults, files=files, **looked_up)
+    pairs = parse_trial_list(
+        file, root, faults, files=files, check_files=check_files, read_as=rules.read_as
+    )
     index = PairIndex.from_pairs(pairs if check_files else ())
     lines = np.array([pair.line for pair in pairs if check_files], dtype=np.int64)
     speakers = None

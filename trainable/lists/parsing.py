@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from spaces.files.complaints import short_repr
-from spaces.files.errors import ConfigError
+from spaces.files.errors import ConfigError, CorpusError
+from trainable.list_formats.converting import convert_list
 from trainable.list_formats.foreign_lists import foreign_fault
 from trainable.list_formats.layouts import (
     LINE_FORMS,
@@ -25,6 +26,7 @@ from trainable.list_formats.layouts import (
 from trainable.list_formats.list_labels import is_target_label
 from trainable.list_formats.list_text import read_lines
 from trainable.list_formats.listed_files import ELSEWHERE, UTTERANCE_NAMES, ListedFiles
+from trainable.list_formats.sources import VEER_LISTS, ListSource
 from trainable.lists.line_faults import LineFaults
 
 _Line = TypeVar("_Line")
@@ -65,6 +67,19 @@ class TrialPair:
     line: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAs:
+    """How a list is read.
+
+    Attributes:
+        zero_is_target: Whether 0, not 1, stands for the same speaker.
+        source: The format of the list.
+    """
+
+    zero_is_target: bool = False
+    source: ListSource = VEER_LISTS
+
+
 def parse_train_list(
     path: Path,
     root: Path,
@@ -72,6 +87,7 @@ def parse_train_list(
     *,
     check_files: bool = True,
     files: ListedFiles | None = None,
+    read_as: ReadAs | None = None,
 ) -> tuple[Utterance, ...]:
     """Read `SPEAKER PATH` lines; add faults to `faults` and return the valid lines.
 
@@ -82,6 +98,7 @@ def parse_train_list(
         check_files: Whether to check that each audio file exists; false for lists that were
             checked before.
         files: Checks the paths in place of a check of its own, and knows the files afterwards.
+        read_as: How the list is read; None for Veer's format.
     """
     files = files or ListedFiles(root, check_files=check_files)
     found = LineFaults("train", path, root)
@@ -96,8 +113,8 @@ def parse_train_list(
         # One name that two systems write with other code points is one speaker.
         return Utterance(path=audio, speaker=unicodedata.normalize("NFC", fields[0]), line=line)
 
-    lines = _lines_of(found, root if check_files else path.parent, faults)
-    utterances = tuple(_parsed(lines, parse, found))
+    folder, source = root if check_files else path.parent, (read_as or ReadAs()).source
+    utterances = tuple(_items(found, parse, folder, faults, source))
     _explain(found, files)
     faults += found.texts
     return utterances
@@ -110,7 +127,7 @@ def parse_trial_list(
     *,
     check_files: bool = True,
     files: ListedFiles | None = None,
-    zero_is_target: bool = False,
+    read_as: ReadAs | None = None,
 ) -> tuple[TrialPair, ...]:
     """Read `1|0 PATH_A PATH_B` lines; see `parse_train_list` for the other arguments.
 
@@ -120,8 +137,9 @@ def parse_trial_list(
         faults: Receives one sentence for each fault.
         check_files: Whether to check that each audio file exists.
         files: Checks the paths in place of a check of its own.
-        zero_is_target: Whether 0, not 1, stands for the same speaker.
+        read_as: How the list is read; None for Veer's format.
     """
+    read_as = read_as or ReadAs()
     files = files or ListedFiles(root, check_files=check_files)
     found = LineFaults("trial", path, root)
 
@@ -136,11 +154,11 @@ def parse_trial_list(
         path_a, path_b = (_checked(files, found, line, each) for each in fields[1:])
         if label is None or path_a is None or path_b is None:
             return None
-        is_target = label != zero_is_target
+        is_target = label != read_as.zero_is_target
         return TrialPair(is_target=is_target, path_a=path_a, path_b=path_b, line=line)
 
-    lines = _lines_of(found, root if check_files else path.parent, faults)
-    pairs = tuple(_parsed(lines, parse, found))
+    folder = root if check_files else path.parent
+    pairs = tuple(_items(found, parse, folder, faults, read_as.source))
     _explain(found, files)
     faults += found.texts
     return pairs
@@ -184,6 +202,32 @@ def _wrong_form(kind: ListKind, fields: list[str]) -> str:
         f"must be {LINE_FORMS[kind]!r}, got {short_repr(text)}"
         f"{', in which a quote is not closed' * is_open}{', which is JSON' * (text[:1] == '{')}"
     )
+
+
+def _items(
+    found: LineFaults,
+    parse: Callable[[int, list[str]], _Line | None],
+    root: Path,
+    faults: list[str],
+    source: ListSource,
+) -> Iterator[_Line]:
+    if source.format == "veer":
+        yield from _parsed(_lines_of(found, root, faults), parse, found)
+        return
+    if not root.is_dir():
+        faults.append(f"{found.file}: there is no folder {root} for its paths to start from")
+        return
+    try:
+        made = convert_list(
+            found.kind, found.file, wav_scp=source.wav_scp, wanted=source.format
+        )
+    except (ConfigError, CorpusError) as error:
+        faults += error.faults if isinstance(error, CorpusError) else [str(error)]
+        return
+    for number, line in zip(made.numbers, made.lines, strict=True):
+        item = parse(number, line.split())
+        if item is not None:
+            yield item
 
 
 def _lines_of(found: LineFaults, root: Path, faults: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from search.cli.data import app
-from spaces.files.errors import ConfigError, VeerError
+from spaces.files.errors import ConfigError, CorpusError, VeerError
 from tests.worlds.listed import A, B, C, make_root
 
 KALDI = f"{A} {B} target\n\n{A} {C} nontarget\n"
@@ -42,10 +42,15 @@ def test_a_new_file_is_written_and_the_line_of_the_corpus_is_printed(here: Path)
 def test_without_a_corpus_the_key_is_named_and_missing_files_are_counted(here: Path) -> None:
     (here / "list.txt").write_text(f"{A} a\n/x/wav/{B} a\nno/2.wav b\n")
     out = here / "made.txt"
-    output = run(here / "list.txt", "--as", "train", "--root", here / "wav", "--out", out)
+    lacking = r"made\.txt was written, but names 1 file that is not below .*, such as no/2\.wav"
+    with pytest.raises(CorpusError, match=lacking):
+        run(here / "list.txt", "--as", "train", "--root", here / "wav", "--out", out)
+    assert out.read_text() == f"a {A}\na {B}\nb no/2.wav\n"
+    (here / "list.txt").write_text(f"{A} a\n/x/wav/{B} a\n")
+    words = (here / "list.txt", "--as", "train", "--root", here / "wav", "--out", out)
+    output = run(*words, "--force")
     assert output.splitlines() == [
-        f"wrote {out}: 3 lines; 1 path written as the files are named",
-        f"warning: not below {here}/wav: 1 file, such as no/2.wav",
+        f"wrote {out}: 2 lines; 1 path written as the files are named",
         f"to use it, set in corpus.yaml: train_list: {out}",
     ]
     with pytest.raises(VeerError, match=r"made\.txt exists; name another file with --out, or"):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from spaces.files.errors import CorpusError
+from spaces.files.errors import ConfigError, CorpusError
 from tests.worlds.listed import PAIRS, UTTERANCES, A, B, C, converted, make_root, refused
 from trainable.list_formats.converting import convert_list
+from trainable.list_formats.list_paths import read_wav_scp
 from trainable.lists.parsing import parse_train_list, parse_trial_list
 
 
@@ -81,6 +82,20 @@ def test_other_labels_are_one_fault_and_converted(
             f"z,3,$root/{C},0,b\n",
             "columns parted by ',', the speaker last, 3 columns too many: column 1 'x', column 2",
         ),
+        # An ID that looks like a path, and segments of files.
+        (
+            f"ID,duration,wav,start,stop,spk_id\na/x,1.2,$root/{A},0,3,a\na/y,2,$root/{B},0,3,a\n"
+            f"b/z,3,$root/{C},0,3,b\n",
+            "columns parted by ','",
+        ),
+        (
+            "".join(
+                f'{{"key": "id/{path}", "wav": "/data/{path}", "spk": "{path[0]}"}}\n'
+                for path in (A, B, C)
+            ),
+            "lines of JSON, as WeSpeaker's raw.list; convert",
+        ),
+        (f"| spk | wav |\n|---|---|\n| a | {A} |\n| a | {B} |\n| b | {C} |\n", "parted by '|'"),
         (f'"a, the first",{A}\na,{B}\nb,{C}\n'.replace(", the first", ""), "columns parted"),
     ],
 )
@@ -183,3 +198,37 @@ def test_a_quote_that_is_not_closed_is_named(root: Path) -> None:
     )
     with pytest.raises(CorpusError, match=r"list\.txt:3: must have 3 columns.* is not closed"):
         convert_list("trial", file)
+
+
+def test_a_line_of_a_speaker_with_paths_is_converted(root: Path) -> None:
+    file = root.parent / "list.txt"
+    file.write_text(f"a {A} {B}\nb {C} b/2.wav\n")
+    made = convert_list("train", file, root=root)
+    assert made.lines == (f"a {A}", f"a {B}", f"b {C}", "b b/2.wav")
+    assert made.lacking == ("b/2.wav",)
+    fault = refused("train", root, file.read_text())
+    assert "Kaldi's spk2utt with paths; convert it with:" in fault
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("cat /x/a.wav |", "/x/a.wav"),
+        ("sox /x/a.flac -t wav -r 16000 - |", "/x/a.flac"),
+        ("/usr/bin/flac -c -d -s /x/a.flac |", "/x/a.flac"),
+        ("sox /x/a.wav -t wav - speed 0.9 |", None),
+        ("ffmpeg -i /x/a.wav -f wav - |", None),
+        ("cat /x/a.wav | sox -t wav - -t wav - |", None),
+        ("sph2pipe -f wav /x/a.sph |", None),
+    ],
+)
+def test_commands_of_a_wav_scp_that_change_samples_are_refused(
+    tmp_path: Path, command: str, path: str | None
+) -> None:
+    file = tmp_path / "wav.scp"
+    file.write_text(f"one /x/one.wav\nu-1 {command}\n")
+    if path is not None:
+        assert read_wav_scp(file)["u-1"] == path
+        return
+    with pytest.raises(ConfigError, match=r"wav\.scp:2: must be 'UTTERANCE PATH', or a command"):
+        read_wav_scp(file)

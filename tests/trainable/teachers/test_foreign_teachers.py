@@ -21,6 +21,7 @@ from trainable.config.reading import read_trial_space
 from trainable.teachers.any_teacher import facts_of_file, find_teacher
 
 AS_PARQUET = "write its embeddings as Parquet"
+CONVERT = "`veer teacher convert` makes a teacher of it"
 AS_PLUGIN = "as `weights` in the .yaml file of a plug-in"
 OWN_PROGRAM = "with the program that it is from"
 
@@ -46,11 +47,11 @@ def saved(state: object) -> bytes:
 ROWS = np.ones((3, 4), np.float32)
 HEADER = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 CASES = {
-    "t.scp": (b"id1/a.wav /data/xvector.ark:12\n", "a Kaldi script file", AS_PARQUET),
-    "t.ark": (b"id1/a.wav \0BFV \4\3\0\0\0" + bytes(12), "a Kaldi archive", AS_PARQUET),
-    "text.ark": (b"id1/a.wav  [ 0.1 -2.5e-3 1 ]\n", "a Kaldi archive", AS_PARQUET),
-    "t.npy": (in_memory(lambda file: np.save(file, ROWS)), "a NumPy array", AS_PARQUET),
-    "t.npz": (in_memory(lambda file: np.savez(file, a=ROWS)), "an archive of NumPy", AS_PARQUET),
+    "t.scp": (b"id1/a.wav /data/xvector.ark:12\n", "a Kaldi script file", CONVERT),
+    "t.ark": (b"id1/a.wav \0BFV \4\3\0\0\0" + bytes(12), "a Kaldi archive", CONVERT),
+    "text.ark": (b"id1/a.wav  [ 0.1 -2.5e-3 1 ]\n", "a Kaldi archive", CONVERT),
+    "t.npy": (in_memory(lambda file: np.save(file, ROWS)), "a NumPy array", CONVERT),
+    "t.npz": (in_memory(lambda file: np.savez(file, a=ROWS)), "an archive of NumPy", CONVERT),
     "t.h5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file", AS_PARQUET),
     "t.csv": (b"path,d0,d1\na.wav,0.5,-1e-3\n", "a table of text", AS_PARQUET),
     "list.txt": ("id1 a.wav\nid2 bé.wav\n".encode(), "a text file", "if it holds embeddings"),
