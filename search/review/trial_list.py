@@ -58,7 +58,7 @@ def read_list_alone(file: Path, rules: ListRules | None = None) -> TrialList:
     """
     rules, faults = rules or ListRules(), list[str]()
     pairs = parse_trial_list(
-        file, file.parent, faults, check_files=False, zero_is_target=rules.zero_is_target
+        file, file.parent, faults, check_files=False, read_as=rules.read_as
     )
     faults = faults or class_faults(pairs, file, zero_is_target=rules.zero_is_target)
     if faults:
