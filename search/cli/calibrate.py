@@ -13,11 +13,17 @@ from search.cli.options import AllowCodeOption, DeviceOption, QualityOption, per
 from spaces.files.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
+    from search.review.trial_list import TrialList
+    from search.use.model_in_use import ModelInUse
     from trainable.calibration.calibration import Calibration
-    from trainable.calibration.operating_point import Range
+    from trainable.calibration.operating_point import OperatingPoint, Range
     from trainable.calibration.quality import Quality
+    from trainable.embedding.embedder import CropPlan
+    from trainable.verification.evaluation import PairScores
 
 
 def calibrate(
@@ -67,10 +73,47 @@ def calibrate(
     with progress_bar("utterances") as progress:
         found = calibrated(opened, chosen, wanted_pct, measures, progress)
     write_calibration(file, found)
-    console.print(points_table(found))
+    console.print(points_table(found.points))
     for line in calibration_lines(found):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"stored in {file}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_stored_thresholds(
+    model: ModelInUse, plan: CropPlan, trials: TrialList, scores: PairScores
+) -> None:
+    """Print the error rates on a list at the thresholds that `veer calibrate` stored.
+
+    Nothing is printed where there are none, or they are of other crops or of this list.
+    """
+    from search.use.model_in_use import find_plan
+    from search.use.more_measures import list_speakers
+    from trainable.calibration.calibration import read_calibration
+    from trainable.calibration.operating_point import points_elsewhere
+    from trainable.calibration.quality import with_quality
+    from trainable.verification.bootstrap import SpeakerBootstrap
+
+    if not model.calibration_file.is_file():
+        return
+    try:
+        stored = read_calibration(model.calibration_file, model.embedder.weights_sha256)
+    except ConfigError as error:  # of an earlier epoch: the evaluation does not need it
+        console.print(f"left out: {error}", highlight=False, markup=False, soft_wrap=True)
+        return
+    if stored.list_sha256 == trials.sha256 or find_plan(stored) != plan:
+        return
+    index = scores.index
+    columns_PQ = with_quality(
+        scores.cosine, scores.utterances, (index.a, index.b), stored.qualities
+    )
+    pairs = list_speakers(trials, index)
+    bootstrap = None if pairs is None else SpeakerBootstrap(pairs)
+    points = points_elsewhere(
+        stored.points, stored.decides_by(columns_PQ), index.is_target, bootstrap
+    )
+    line = f"at the thresholds of {model.calibration_file}, found on {stored.basis}:"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(points_table(points))
 
 
 def rates_of(text: str) -> tuple[float, ...]:
@@ -109,7 +152,7 @@ def qualities_of(text: str | None) -> tuple[Quality, ...]:
     return tuple(each for each in QUALITIES if each in names)
 
 
-def points_table(calibration: Calibration) -> RenderableType:
+def points_table(points: Sequence[OperatingPoint]) -> RenderableType:
     """Return the table of the thresholds and their error rates."""
     rows = [
         (
@@ -121,7 +164,7 @@ def points_table(calibration: Calibration) -> RenderableType:
             f"{point.miss_pct:.2f}",
             _in_words(point.miss_range, 2),
         )
-        for point in calibration.points
+        for point in points
     ]
     headings = (
         "false accepts", "threshold", "(95 %)", "false\naccepts %", "(95 %)", "misses %", "(95 %)",

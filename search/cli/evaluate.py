@@ -20,6 +20,7 @@ from search.cli.asked_measures import (
     ScoresOutOption,
     print_measures,
 )
+from search.cli.calibrate import print_stored_thresholds
 from search.cli.chosen_lists import BY_CORPUS, known_corpus, rules_of, unlocked_list
 from search.cli.console import computing_device, console, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, QualityOption, permit
@@ -158,12 +159,13 @@ def _print_more(
     from search.use.system import ModelSystem
     from trainable.embedding.embedder import CropPlan, NetworkEmbedder
 
-    if not asked.is_any:
-        return
     num_frames, device = computing
     plan = CropPlan(num_frames=num_frames)
     embedder = NetworkEmbedder(source.loaded.model, device)
     used = ModelInUse(path=source.loaded.file, embedder=embedder, source=source)
+    print_stored_thresholds(used, plan, trials, scores)
+    if not asked.is_any:
+        return
     system = ModelSystem(used, plan)
     print_measures(asked, trials, scores.utterances, system, (source, None), (device, plan))
 

@@ -76,6 +76,27 @@ def operating_points(
     return tuple(points)
 
 
+def points_elsewhere(
+    points: Sequence[OperatingPoint],
+    decides: Floats,
+    is_target: np.ndarray,
+    bootstrap: SpeakerBootstrap | None,
+) -> tuple[OperatingPoint, ...]:
+    """Return the error rates at the thresholds of another list.
+
+    Args:
+        points: The thresholds.
+        decides: (P,) what is compared with them.
+        is_target: (P,) whether both utterances are of one speaker.
+        bootstrap: The bootstrap over this list's speakers; None if they are unknown.
+    """
+    found = (_point(None, p.threshold, decides, is_target, bootstrap) for p in points)
+    return tuple(
+        here.model_copy(update={"wanted_pct": there.wanted_pct})
+        for here, there in zip(found, points, strict=True)
+    )
+
+
 def _point(
     wanted_pct: float | None,
     threshold: float,

@@ -28,6 +28,8 @@ def file_metadata(request: FormRequest) -> dict[str, str]:
         "veer.form": request.form,
         "veer.input": request.graph_input,
         "veer.embedding_dim": str(config.model.embedding_dim),
+        # The only length of a window, 0 for any: longer input is averaged over windows.
+        "veer.num_frames": str(loaded.model.num_frames or 0),
         "veer.sample_rate_hz": str(SAMPLE_RATE_HZ),
         "veer.front_end": json.dumps(front_end_parameters(config.model.num_mels)),
         "veer.config_hash": config.config_hash(),

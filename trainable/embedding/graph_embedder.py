@@ -41,21 +41,24 @@ class GraphEmbedder:
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         self._takes_waveform = _takes_waveform(file, facts := _facts(file, content))
         self.embedding_dim = _embedding_dim(file, facts)
+        # A network of one length is given crops of that length, as it is without a graph.
+        self._num_frames = int(facts.metadata.get("veer.num_frames", 0))
         self._run = onnx_runner(content)
         self._log_mel = LogMel()
 
     def crops(self, waves: Sequence[Wave], plan: CropPlan) -> Embeddings:
         """Return the embeddings of evenly spaced crops of each wave, (U, C, D)."""
+        num_frames = self._num_frames or plan.num_frames
         if self._takes_waveform:
             # T centred frames span T - 1 hops.
-            num_samples = max(1, plan.num_frames - 1) * HOP_SAMPLES
+            num_samples = max(1, num_frames - 1) * HOP_SAMPLES
             crops = [
                 torch.from_numpy(waveform_crops(each, plan.num_crops, num_samples))
                 for each in waves
             ]
         else:
             crops = [
-                frame_crops(self._log_mel, each, plan.num_frames, plan.num_crops)
+                frame_crops(self._log_mel, each, num_frames, plan.num_crops)
                 for each in waves
             ]
         emb_ZD = self._run(torch.cat(crops)).numpy()

@@ -1,5 +1,6 @@
 """`veer score` and the further measures of `veer evaluate`, which agree with each other."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,25 @@ def test_an_evaluation_measures_the_same(world: Path) -> None:
     assert [row[:2] for row in rows[2:]] == [row[:2] for row in stored]
     # Its own embeddings as the teacher's: the same scores.
     assert rows[2][1] == rows[4][1] == rows[5][1]
+
+
+def test_an_evaluation_shows_the_stored_thresholds_on_another_list(
+    world: Path, tmp_path: Path
+) -> None:
+    model, val = tmp_path / "mixer.model", world / "corpus" / "val"
+    model.write_bytes((world / "mixer.model").read_bytes())
+    veer("calibrate", model, "--pairs", world / "even.txt", "--root", val, "--false-accepts", 20)
+    done = veer("evaluate", model, "--pairs", world / "odd.txt", "--root", val)
+    index, utterances = embedded(world, "val", "odd.txt")
+    scores = utterances.cosines(index.a, index.b)
+    *_, wanted = table_rows(done.output)
+    stored = json.loads((tmp_path / "mixer.model.calibration.json").read_text())["points"][1]
+    false_pct = 100 * (scores[~index.is_target] > stored["threshold"]).mean()
+    assert wanted[0] == "20 % wanted"
+    assert float(wanted[3]) == pytest.approx(false_pct, abs=1.1)  # a pair at rounding's distance
+    # On its own list they would look as good as they were made.
+    done = veer("evaluate", model, "--pairs", world / "even.txt", "--root", val)
+    assert "at the thresholds of" not in done.output
 
 
 def test_quality_measures_enter_the_calibration(world: Path) -> None:
