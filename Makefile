@@ -6,9 +6,11 @@ BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
 # Processes that run tests. Tests with Ray come first (see tests/conftest.py) and often wait: hence
-# one more than CPUs. Compiled files are kept, since each process would compile Veer and
-# the tests again.
-PYTEST_WORKERS ?= $(shell expr $$(nproc) + 1)
+# two more than CPUs, and one more where none starts Ray. Compiled files are kept, since each
+# process would compile Veer and the tests again.
+MORE_WORKERS := 2
+test-fast: MORE_WORKERS := 1
+PYTEST_WORKERS ?= $(shell expr $$(nproc) + $(MORE_WORKERS))
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \
          --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 25
 

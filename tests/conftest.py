@@ -81,8 +81,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests with Ray first: they are the longest group by far."""
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+    """Run tests with Ray first, then files with slow ones, so that no process ends with those."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not item.get_closest_marker("cluster"), item.path not in slow))
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
