@@ -136,6 +136,11 @@ def left_out(trial: TrialConfig, corpus: CorpusConfig | None, *, distils: bool) 
     }
     if corpus is not None and corpus.augmentation.copies and not _augments(corpus):
         found["augmentation.copies"] = corpus.augmentation.copies
+    if corpus is not None and corpus.speed_factors:
+        found["speed_factors"] = list(corpus.speed_factors)
+    if corpus is not None and corpus.format != "veer":
+        # The trainer reads lists in Veer's format, which is its own.
+        found["format"] = corpus.format
     return found
 
 

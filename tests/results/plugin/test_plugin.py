@@ -214,3 +214,6 @@ def test_what_the_trainer_cannot_express_is_named(corpus: CorpusConfig) -> None:
     }  # fmt: skip
     augmented = corpus.model_copy(update={"augmentation": AugmentationConfig(copies=2)})
     assert left_out(trial, augmented, distils=True)["augmentation.copies"] == 2
+    of_kaldi = corpus.model_copy(update={"speed_factors": (0.9, 1.1), "format": "kaldi"})
+    named = left_out(trial, of_kaldi, distils=True)
+    assert (named["speed_factors"], named["format"]) == ([0.9, 1.1], "kaldi")

@@ -15,6 +15,7 @@ from spaces.files.errors import ConfigError, TrainingError
 from tests.chaos.processes import family
 from tests.worlds.corpus import write_corpus
 from tests.worlds.tiny_models import LSTM
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus_config
@@ -22,6 +23,7 @@ from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import CACHE_VARIABLE, cache_dir
 from trainable.report.epoch_report import EpochReport
 from trainable.training.full import run_training
+from trainable.training.trainer import Trainer
 
 NUM_EPOCHS = 4
 TRAINING = {
@@ -106,6 +108,11 @@ def test_a_killed_worker_costs_no_epoch_and_one_process_goes_on(
     run: tuple[TrainRunConfig, TrainingData], tmp_path: Path
 ) -> None:
     config, data = run
+    # From the weights of another training, which are read once, whatever dies.
+    other = Trainer(config.trial, data, device=torch.device("cpu"))
+    other.run_epoch()
+    start = CheckpointFolder(tmp_path / "start").save(other)
+    config = config.model_copy(update={"init_from": start})
     out, seen = tmp_path / "out", KillsAWorker()
     result = run_on_workers(config, data, out, Workers(number=2), seen)
     assert [line for line in seen.lines if "a worker died" in line]
@@ -116,6 +123,7 @@ def test_a_killed_worker_costs_no_epoch_and_one_process_goes_on(
     log = (out / "result" / "scores.txt").read_text()
     assert [log.count(f"Epoch {epoch}, VEER") for epoch in (2, 4)] == [1, 1]
     assert not list(out.glob(".*"))
+    assert (out / "result" / "start.txt").read_text().count(f"weights from {start} (epoch 1") == 1
 
     alone = run_training(config, data, tmp_path / "alone", device=torch.device("cpu"))
     for ours, theirs in zip(history, alone_history(tmp_path / "alone"), strict=True):
