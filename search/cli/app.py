@@ -39,7 +39,7 @@ app = command_group(
     "fast student.\n\n"
     "The usual order: data prepare and data check, teacher train, search; then trials, show, "
     "report, dashboard and benchmark to inspect the results, export and train to train the best "
-    "student in full, evaluate to score it.",
+    "student in full, evaluate to score it; verify, calibrate, embed and fuse to use it.",
     name="veer",
 )
 app.add_typer(data.app, name="data")

@@ -120,6 +120,11 @@ def evaluate(
     from trainable.verification.crops import DEFAULT_EVAL_FRAMES
 
     permit(code)
+    if model.suffix == ".onnx":
+        raise ConfigError(
+            f"{model}: a graph is scored by its embeddings: `veer embed LIST --model {model} "
+            "--out FILE.parquet`, then `veer score LIST FILE.parquet`"
+        )
     _check_options(trials, root, final)
     asked = AskedMeasures(
         priors=priors,

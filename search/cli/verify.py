@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from search.use.decision import ComparedVoice
     from search.use.model_in_use import ModelInUse
     from trainable.embedding.embedder import CropPlan
+    from trainable.embedding.enrolment import EnrolledSpeakers
 
 StoreOption = Annotated[
     Path | None,
@@ -91,10 +92,9 @@ def enroll(
     A speaker of the same name is replaced. All speakers of a store have one model, which is the
     default from the second on.
     """
-    from search.use.model_in_use import find_calibration, find_plan, open_model
+    from search.use.model_in_use import open_model
     from trainable.embedding.enrolment import (
         EnrolledSpeaker,
-        EnrolledSpeakers,
         enrolled_embedding,
         read_enrolled,
         write_enrolled,
@@ -107,14 +107,7 @@ def enroll(
         raise ConfigError(f"{file} does not exist yet: give the model of its speakers by --model")
     opened = open_model(model or _model_of(file), computing_device(device))
     if known is None:
-        found, _ = find_calibration(opened, calibration)
-        plan = find_plan(found)
-        known = EnrolledSpeakers(
-            model=str(opened.path.absolute()),
-            weights_sha256=opened.embedder.weights_sha256,
-            num_crops=plan.num_crops,
-            num_frames=plan.num_frames,
-        )
+        known = _new_store(opened, calibration)
     known.require_model(opened.embedder.weights_sha256, file)
     voices: list[ComparedVoice] = []
     with progress_bar("files") as progress:
@@ -151,6 +144,21 @@ def _store(store: Path | None) -> Path:
     from trainable.embedding.enrolment import DEFAULT_STORE
 
     return store or DEFAULT_STORE
+
+
+def _new_store(model: ModelInUse, calibration: Path | None) -> EnrolledSpeakers:
+    """Return a store without speakers, for the crops that the model's calibration is for."""
+    from search.use.model_in_use import find_calibration, find_plan
+    from trainable.embedding.enrolment import EnrolledSpeakers
+
+    found, _ = find_calibration(model, calibration)
+    plan = find_plan(found)
+    return EnrolledSpeakers(
+        model=str(model.path.absolute()),
+        weights_sha256=model.embedder.weights_sha256,
+        num_crops=plan.num_crops,
+        num_frames=plan.num_frames,
+    )
 
 
 def _model_of(store: Path) -> Path:

@@ -128,6 +128,8 @@ def test_a_graph_is_calibrated_and_verifies(world: Path, tmp_path: Path) -> None
     done = veer("calibrate", graph, "--pairs", world / "even.txt", "--root",
                 world / "corpus" / "val", "--false-accepts", 20)  # fmt: skip
     assert f"stored in {graph}.calibration.json" in done.output
+    with pytest.raises(ConfigError, match=r"x\.onnx: a graph is scored by its embeddings: `veer"):
+        veer("evaluate", graph, "--pairs", world / "even.txt", "--root", world)
     shown = veer("verify", *voices[:2], "--model", graph, "--false-accepts", 20).output
     assert "x.onnx.calibration.json)" in shown
 

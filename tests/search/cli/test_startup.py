@@ -42,7 +42,7 @@ def loaded(*words: str) -> set[str]:
 @pytest.mark.parametrize(
     "words",
     [["--help"], ["search", "--help"], ["simulate", "--help"], ["train", "--help"],
-     ["data", "check", "--help"]],
+     ["data", "check", "--help"], ["verify", "--help"], ["evaluate", "--help"]],
     ids=" ".join,
 )  # fmt: skip
 def test_help_loads_no_heavy_library(words: list[str]) -> None:
