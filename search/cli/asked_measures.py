@@ -131,7 +131,13 @@ def print_measures(
         known: The model's origin, and the list to calibrate on, as far as they are known.
         computing: Device and crops, for the teacher.
     """
-    from search.use.more_measures import WaysToScore, embed_trials, list_speakers, with_teacher
+    from search.use.more_measures import (
+        AS_NORM,
+        WaysToScore,
+        embed_trials,
+        list_speakers,
+        with_teacher,
+    )
     from search.use.system import open_system
     from trainable.lists.pair_index import PairIndex
 
@@ -154,7 +160,8 @@ def print_measures(
         console.print(f"by condition, {systems[0].name}:", highlight=False)
         console.print(conditions_view(rows))
     if asked.scores_out is not None:
-        _write(asked.scores_out, embedded, systems[0 if cohort is None else 1])
+        normed = [each for each in systems if AS_NORM in each.name]
+        _write(asked.scores_out, embedded, (normed or systems)[0])
 
 
 def print_systems(

@@ -13,7 +13,7 @@ from search.review.trial_list import TrialList
 from search.use.system import EmbeddingSystem, Progress
 from spaces.files.errors import ConfigError, CorpusError
 from trainable.calibration.as_norm import Cohort
-from trainable.calibration.logistic import LogisticFit, fit_llr
+from trainable.calibration.logistic import fit_llr
 from trainable.calibration.measures import SystemScores
 from trainable.calibration.quality import Quality, with_quality
 from trainable.lists.pair_index import PairIndex
@@ -26,7 +26,7 @@ from trainable.verification.intervals import MIN_SPEAKERS
 from trainable.verification.metrics import Floats
 from trainable.verification.scoring import unit_length
 
-COSINE = "cosine"
+COSINE, AS_NORM = "cosine", "AS-Norm"
 DEFAULT_COHORT_UTTERANCES = 10
 
 
@@ -56,7 +56,7 @@ class WaysToScore:
 
     Attributes:
         cohort: The cohort of AS-Norm; None to leave it out.
-        qualities: Measures beside the score in the calibration.
+        qualities: Measures beside the cosine in a calibration, which is one more way.
     """
 
     cohort: Cohort | None = None
@@ -67,7 +67,7 @@ class WaysToScore:
         cosine = embedded.own.cosines(*embedded.sides)
         found = {COSINE: cosine}
         if self.cohort is not None:
-            name = f"{COSINE}, AS-Norm (top {self.cohort.top} of {len(self.cohort.emb_HD)})"
+            name = f"{COSINE}, {AS_NORM} (top {self.cohort.top} of {len(self.cohort.emb_HD)})"
             found[name] = self.cohort.normalised(cosine, embedded.own, embedded.sides)
         if embedded.teacher is not None:
             found["enrolled by the teacher"] = _across(embedded.teacher, embedded.own, embedded)
@@ -82,22 +82,27 @@ class WaysToScore:
         Raises:
             TrainingError: The other list has no errors in one of the ways.
         """
-        fits = dict[str, LogisticFit]()
-        if calibrate_on is not None:
-            for name, scores in self.scores(calibrate_on).items():
-                columns_PQ = self._columns(scores, calibrate_on)
-                fits[name] = fit_llr(columns_PQ, calibrate_on.index.is_target)
-        return [
-            SystemScores(
-                name=name,
-                scores=scores,
-                llr=fits[name].llr(self._columns(scores, embedded)) if fits else None,
-            )
-            for name, scores in self.scores(embedded).items()
-        ]
+        others = {} if calibrate_on is None else self.scores(calibrate_on)
+        found = []
+        for name, scores in self.scores(embedded).items():
+            llr = None
+            if calibrate_on is not None:
+                fit = fit_llr(others[name][:, None], calibrate_on.index.is_target)
+                llr = fit.llr(scores[:, None])
+            found.append(SystemScores(name=name, scores=scores, llr=llr))
+            if name == COSINE and calibrate_on is not None and self.qualities:
+                found.append(self._with_qualities(embedded, calibrate_on))
+        return found
 
-    def _columns(self, scores: Floats, embedded: EmbeddedList) -> Floats:
-        return with_quality(scores, embedded.own, embedded.sides, self.qualities)
+    def _with_qualities(self, embedded: EmbeddedList, calibrate_on: EmbeddedList) -> SystemScores:
+        """Return the cosine with the measures in its calibration, beside the one without."""
+        own_PQ, other_PQ = (
+            with_quality(each.own.cosines(*each.sides), each.own, each.sides, self.qualities)
+            for each in (embedded, calibrate_on)
+        )
+        llr = fit_llr(other_PQ, calibrate_on.index.is_target).llr(own_PQ)
+        name = f"{COSINE} with {' and '.join(self.qualities)}"
+        return SystemScores(name=name, scores=own_PQ[:, 0], llr=llr)
 
 
 def embed_trials(

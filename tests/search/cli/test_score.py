@@ -15,6 +15,7 @@ from tests.worlds.untrained_models import write_untrained
 from trainable.calibration.as_norm import Cohort
 from trainable.calibration.cllr import cllr
 from trainable.calibration.logistic import fit_llr
+from trainable.calibration.quality import with_quality
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.parsing import parse_trial_list
 from trainable.verification.embedded import EmbeddedUtterances
@@ -142,14 +143,26 @@ def test_an_evaluation_shows_the_stored_thresholds_on_another_list(
 
 
 def test_quality_measures_enter_the_calibration(world: Path) -> None:
-    (with_magnitude,) = score(
+    plain, with_magnitude = score(
         world / "odd.txt", world / "all.parquet", "--calibrate-on", world / "even.txt",
         "--quality", "magnitude",
     )  # fmt: skip
     (without,) = score(
         world / "odd.txt", world / "all.parquet", "--calibrate-on", world / "even.txt"
     )
-    assert with_magnitude[-2] != without[-2]
+    assert plain == without
+    fits = []
+    for listed in ("even.txt", "odd.txt"):
+        index, utterances = embedded(world, "val", listed)
+        sides = (index.a, index.b)
+        scores = utterances.cosines(*sides)
+        fits.append((with_quality(scores, utterances, sides, ("magnitude",)), index.is_target))
+    (fitted, labels), (columns, target) = fits
+    llr = fit_llr(fitted, labels).llr(columns)
+    assert with_magnitude[:2] == [
+        "cosine with magnitude", f"{equal_error_rate(llr, target):.2f}",
+    ]  # fmt: skip
+    assert with_magnitude[-2] == f"{cllr(llr, target):.4f}"
 
 
 def test_a_teacher_of_another_size_is_refused(world: Path, tmp_path: Path) -> None:
