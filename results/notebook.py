@@ -16,7 +16,7 @@ from results.analysis.run_view import RunView, interval_of
 from results.figures import FIGURES
 from results.figures.veer_by_cost import pareto_front
 from results.journal.run_folder import RunFolder
-from results.records.record_values import BenchmarkRow
+from results.records.benchmark_row import BenchmarkRow
 from results.tables.trials import epochs_table, trials_table
 from results.terminal.trial import find_trial
 from spaces.files.complaints import did_you_mean

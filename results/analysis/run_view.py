@@ -23,8 +23,8 @@ from results.journal.history import TrialHistory, trial_histories
 from results.journal.repetitions import Repetition, repetitions
 from results.journal.run_folder import RunFolder
 from results.journal.turns import SearchTurn, last_turn, latest_settings
+from results.records.benchmark_row import BenchmarkRow
 from results.records.record import Record
-from results.records.record_values import BenchmarkRow
 from results.records.search_records import (
     ModelsBenchmarked,
     RepeatedSuggestion,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from results.records.record_values import BenchmarkRow
+from results.records.benchmark_row import BenchmarkRow
 from results.records.search_records import ModelsBenchmarked
 
 # The start of the `model` of a trial's row; the number follows.

@@ -1,7 +1,8 @@
 """Speed of models on the CPU of this machine, from waveform to embedding.
 
 All times include the front end, which is also measured by itself, in a row of its own. All models
-run in one process, one call per round, in a new random order for each round.
+run in one process, one call per round, in a new random order for each round. Calls that waited
+for a CPU are timed again, up to a limit, and count only where there is no other.
 
 Shapes: B batch, S samples.
 """
@@ -12,6 +13,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +25,20 @@ from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.journal.journal import Journal
-from results.records.record_values import BenchmarkRow
+from results.records.benchmark_row import BenchmarkRow
 from results.records.search_records import ModelsBenchmarked
 from spaces.files.atomic import write_text_atomically
 from trainable.checkpoints.loading import load_speaker_model
-from trainable.cost.latency import Call, time_interleaved
+from trainable.cost.latency import Call
 from trainable.cost.macs import count_macs
+from trainable.cost.quiet_rounds import (
+    MOST_WAITING,
+    RoundPlan,
+    TimedRounds,
+    machine_load,
+    ratio_interval,
+    time_quiet_rounds,
+)
 from trainable.machine.cores import available_cores
 from trainable.machine.hardware import describe_hardware
 from trainable.teachers.any_teacher import is_network
@@ -37,6 +47,8 @@ FRONT_END = "front end"
 TEACHER_NAME = "teacher"
 
 _Progress = Callable[[int, int], None]
+# Rounds in which both were undisturbed, below which a ratio means nothing.
+MIN_PAIRS = 6
 _MS_PER_S = 1000.0
 
 
@@ -51,6 +63,8 @@ class BenchmarkConfig:
         warmup_rounds: Calls before the timed ones.
         num_frames: Length of an utterance in frames of 10 ms; 200 are the 2 s of a training crop.
         seed: Seed of the input and of the order of models in each round.
+        limit_s: Seconds a setting may take where calls are disturbed.
+        most_waiting: Share of a call's time that it may have waited for a CPU.
     """
 
     batch_sizes: tuple[int, ...] = (1, 8)
@@ -61,6 +75,8 @@ class BenchmarkConfig:
     warmup_rounds: int = 3
     num_frames: int = 200
     seed: int = 0
+    limit_s: float = 60.0
+    most_waiting: float = MOST_WAITING
 
     def __post_init__(self) -> None:
         for name in ("batch_sizes", "num_threads"):
@@ -75,8 +91,6 @@ class BenchmarkConfig:
         """Length of an utterance in samples: with centred frames, T frames span T-1 hops."""
         return (self.num_frames - 1) * HOP_SAMPLES
 
-
-BENCHMARK_COLUMNS = tuple(BenchmarkRow.model_fields)
 
 
 def benchmark_models(
@@ -113,8 +127,8 @@ def benchmark_models(
         for num_threads in config.num_threads:
             torch.set_num_threads(num_threads)
             for batch_size in config.batch_sizes:
-                seconds = _measure(models, batch_size, config, on_round)
-                rows += _rows(seconds, models, teacher, config, (num_threads, batch_size))
+                timed = _measure(models, (num_threads, batch_size), config, on_round)
+                rows += _rows(timed, models, teacher, config, (num_threads, batch_size))
     finally:
         torch.set_num_threads(before)
     return rows
@@ -154,9 +168,9 @@ def benchmark_run(
     for trial in itertools.islice(kept_first(ended), top_k):
         models[trial_name(trial.trial)] = load_best(run, trial).model
     reference = TEACHER_NAME if TEACHER_NAME in models else None
+    hardware = describe_hardware() | {"load_at_start": machine_load()}
     rows = benchmark_models(models, reference, config, progress)
-    hardware = describe_hardware()
-    outcome = {"hardware": hardware, "rows": [row.as_dict() for row in rows]}
+    outcome = {"hardware": hardware, "rows": [row.recorded() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     # In the journal too: the speed in tables and charts is read from there.
     with Journal(run.journal) as journal:
@@ -193,12 +207,13 @@ def _round_counter(config: BenchmarkConfig, progress: _Progress | None) -> Calla
 
 def _measure(
     models: Mapping[str, SpeakerModel],
-    batch_size: int,
+    setting: tuple[int, int],
     config: BenchmarkConfig,
     on_round: Callable[[], None],
-) -> dict[str, list[float]]:
+) -> TimedRounds:
     # Noise is enough as input, since the time of a call does not depend on the content.
     generator = torch.Generator().manual_seed(config.seed)
+    num_threads, batch_size = setting
     wave_BS = 0.1 * torch.randn(batch_size, config.num_samples, generator=generator)
     front_end = LogMel(NUM_MELS)
 
@@ -208,17 +223,44 @@ def _measure(
     calls: dict[str, Call] = {name: embedding(model) for name, model in models.items()}
     calls[FRONT_END] = lambda: front_end(wave_BS)
     with torch.inference_mode():
-        return time_interleaved(
-            calls,
-            rounds=config.rounds,
-            warmup_rounds=config.warmup_rounds,
-            seed=config.seed,
-            on_round=on_round,
-        )
+        return time_quiet_rounds(calls, round_plan(config, num_threads), on_round)
+
+
+def round_plan(config: BenchmarkConfig, num_threads: int) -> RoundPlan:
+    """Return how the calls of a setting are timed."""
+    return RoundPlan(
+        rounds=config.rounds,
+        warmup_rounds=config.warmup_rounds,
+        limit_s=config.limit_s,
+        most_waiting=config.most_waiting,
+        num_threads=num_threads,
+        seed=config.seed,
+    )
+
+
+def paired_figures(timed: TimedRounds, reference: str | None, own: str) -> dict[str, Any]:
+    """Return the ratio of a row with its interval, and how many calls were undisturbed.
+
+    There is no ratio of fewer than `MIN_PAIRS` rounds in which both were undisturbed.
+    """
+    figures: dict[str, Any] = {
+        "speed_ratio": None,
+        "num_quiet": len(timed.quiet_s(own)),
+        "num_timed": timed.num_rounds(own),
+    }
+    if reference is None:
+        return figures
+    pairs = timed.pairs(reference, own)
+    if len(pairs) < min(MIN_PAIRS, timed.num_rounds(own)):
+        return figures
+    interval = ratio_interval([a / b for a, b in pairs]) or (None, None)
+    figures["speed_ratio"] = paired_ratio(*zip(*pairs, strict=True))
+    figures["speed_ratio_low"], figures["speed_ratio_high"] = interval
+    return figures
 
 
 def _rows(
-    seconds: Mapping[str, Sequence[float]],
+    timed: TimedRounds,
     models: Mapping[str, SpeakerModel],
     teacher: str | None,
     config: BenchmarkConfig,
@@ -227,9 +269,9 @@ def _rows(
     num_threads, batch_size = setting
     audio_s = batch_size * config.num_samples / SAMPLE_RATE_HZ
     rows = []
-    for name, times in seconds.items():
+    for name in timed.calls:
+        times = timed.usual_s(name)
         median_s = statistics.median(times)
-        reference = None if teacher is None or name not in models else seconds[teacher]
         rows.append(
             BenchmarkRow(
                 model=name,
@@ -241,7 +283,7 @@ def _rows(
                 latency_p95_ms=_MS_PER_S * float(np.percentile(times, 95)),
                 samples_per_s=batch_size / median_s,
                 real_time_factor=median_s / audio_s,
-                speed_ratio=paired_ratio(reference, times) if reference else None,
+                **paired_figures(timed, teacher if name in models else None, name),
             )
         )
     return rows

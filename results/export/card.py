@@ -1,6 +1,6 @@
 """The model card of an exported trial."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from models.user_code import code_roots
 from results.analysis.faults import counted
 from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
-from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER_NAME, trial_name
+from results.export.benchmark import FRONT_END, TEACHER_NAME, trial_name
 from results.journal.history import TrialHistory
-from results.records.record_values import BenchmarkRow
+from results.records.benchmark_row import BenchmarkRow, benchmark_columns
 from results.records.search_records import SearchStarted
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
@@ -184,12 +184,13 @@ def _speed(facts: CardFacts) -> str:
     )
 
 
-def _markdown(rows: Iterable[BenchmarkRow]) -> str:
-    headings = " | ".join(heading(name) for name in BENCHMARK_COLUMNS)
-    rule = "|".join(["---", *["---:"] * (len(BENCHMARK_COLUMNS) - 1)])
+def _markdown(rows: Sequence[BenchmarkRow]) -> str:
+    columns = benchmark_columns(rows)
+    headings = " | ".join(heading(name) for name in columns)
+    rule = "|".join(["---", *["---:"] * (len(columns) - 1)])
     lines = [f"| {headings} |", f"|{rule}|"]
     for row in rows:
-        cells = (escape_markdown(cell(name, getattr(row, name))) for name in BENCHMARK_COLUMNS)
+        cells = (escape_markdown(cell(name, getattr(row, name))) for name in columns)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

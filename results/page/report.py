@@ -9,7 +9,6 @@ from typing import Any
 from results.analysis.faults import Tally, fault_tallies, utc
 from results.analysis.remarks import run_remarks
 from results.analysis.run_view import RunView
-from results.export.benchmark import BENCHMARK_COLUMNS
 from results.page.charts import PageFigures, draw_figures
 from results.page.page import render_page, write_page
 from results.page.parts import (
@@ -28,6 +27,7 @@ from results.page.parts import (
 from results.page.sections import Auditor, Section, search_sections
 from results.page.table import Facts, PageTable, flat_facts, results_table
 from results.page.trials import trials_data
+from results.records.benchmark_row import benchmark_columns
 from results.tables.trials import trials_table
 from results.terminal.facts import sampled_facts
 from results.terminal.listing import trial_listing
@@ -118,7 +118,7 @@ def make_report(view: RunView, audit: Auditor | None = None) -> Report:
     from results.figures import FIGURES
 
     trials, benchmark = view.histories, view.benchmark
-    benchmark_rows = [] if benchmark is None else [row.as_dict() for row in benchmark.rows]
+    measured = [] if benchmark is None else benchmark.rows
     table = trials_table(view)
     rows = table.to_pylist()
     listing = trial_listing(table, view.teacher, run_remarks(view))
@@ -139,7 +139,9 @@ def make_report(view: RunView, audit: Auditor | None = None) -> Report:
         tallies=tuple(fault_tallies(trials)),
         faults=faults_table(view),
         unranked=unranked_table(trials),
-        benchmark=results_table(benchmark_rows, BENCHMARK_COLUMNS),
+        benchmark=results_table(
+            [row.as_dict() for row in measured], benchmark_columns(measured)
+        ),
         hardware=flat_facts({} if benchmark is None else benchmark.hardware),
         starts=tuple(search_starts(view)),
         search_facts=search_facts(view),

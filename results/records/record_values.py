@@ -19,7 +19,6 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from results.records.limits import INT64_MAX, MOST_THREADS
-from trainable.report.column import Column
 
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full", "inverted"]
@@ -218,67 +217,6 @@ class DataList(RecordValue):
     num_trial_pairs: MayLack[Count] = None
 
 
-class BenchmarkRow(RecordValue):
-    """Results of one model in one setting."""
-
-    model: Annotated[str, Column(meaning="Name of the model.")]
-    num_params: Annotated[
-        Whole, Column(meaning="Parameters of the network; 0 for the front end.")
-    ]
-    macs: Annotated[
-        Whole,
-        Column(
-            heading="MMACs",
-            meaning="Multiply-accumulates for one utterance, without the front end; see "
-            "`trainable.cost.macs`. 0 for the front end.",
-        ),
-    ]
-    batch_size: Annotated[Whole, Column(heading="batch", meaning="Utterances per call.")]
-    num_threads: Annotated[Whole, Column(heading="threads", meaning="Threads per call.")]
-    latency_median_ms: Annotated[
-        float,
-        Column(unit="ms", heading="median\nms", decimals=2, meaning="Median time of a call."),
-    ]
-    latency_p95_ms: Annotated[
-        float,
-        Column(
-            unit="ms",
-            heading="p95\nms",
-            decimals=2,
-            meaning="95th percentile of the times of a call.",
-        ),
-    ]
-    samples_per_s: Annotated[
-        float, Column(unit="1/s", meaning="Utterances per second, from the median time.")
-    ]
-    real_time_factor: Annotated[
-        float,
-        Column(
-            heading="real-time\nfactor",
-            decimals=4,
-            meaning="Median time divided by the duration of the audio; below 1 is faster than "
-            "real time.",
-        ),
-    ]
-    speed_ratio: Annotated[
-        float | None,
-        Column(
-            heading="speed /\nteacher",
-            decimals=2,
-            meaning="The teacher's time divided by this model's time in the same round, median "
-            "over the rounds; above 1 is faster than the teacher. Null without a teacher.",
-        ),
-    ] = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as a dict of plain values, by column name."""
-        return self.model_dump()
-
-
-ROW_NUMBERS = sorted(
-    name for name, field in BenchmarkRow.model_fields.items()
-    if field.is_required() and name != "model"
-)  # fmt: skip
 DataLists = Annotated[
     dict[str, DataList], Rule("a mapping of lists by role, each with sha256")
 ]
@@ -287,7 +225,4 @@ StartPoints = Annotated[
 ]
 BrokenLimits = Annotated[
     list[BrokenLimit], Rule("a list of mappings with limit, value and allowed")
-]
-BenchmarkRows = Annotated[
-    list[BenchmarkRow], Rule(f"a list of rows, each with model, {', '.join(ROW_NUMBERS)}")
 ]

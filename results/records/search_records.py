@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, get_args
 
+from results.records.benchmark_row import BenchmarkRows
 from results.records.earlier_trial import EarlierTrials
 from results.records.record import Record
 from results.records.record_values import (
-    BenchmarkRows,
     BrokenLimits,
     Count,
     DataLists,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import BaseModel
 
-from results.records.record_values import BenchmarkRow
+from results.records.benchmark_row import BenchmarkRow
 from results.records.trial_records import EpochEnded
 from results.tables.trial_row import TrialRow
 from trainable.report.column import Column, described_fields, kind_of

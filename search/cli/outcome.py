@@ -87,7 +87,7 @@ def _print_result(result: SearchResult) -> None:
 
 
 def _print_tables(result: SearchResult) -> None:
-    from results.export.benchmark import BENCHMARK_COLUMNS
+    from results.records.benchmark_row import benchmark_columns
     from results.records.search_records import ENDINGS
     from results.terminal.cells import benchmark_view
     from results.terminal.front import front_view
@@ -103,7 +103,7 @@ def _print_tables(result: SearchResult) -> None:
         console.print(result.message, highlight=False, markup=False, soft_wrap=True)
     if result.reason in ENDINGS and run.benchmark is not None:
         rows = [row.as_dict() for row in run.benchmark.rows]
-        console.print(benchmark_view(rows, BENCHMARK_COLUMNS, console.width))
+        console.print(benchmark_view(rows, benchmark_columns(run.benchmark.rows), console.width))
 
 
 def _why_finished(run: RunView) -> str:

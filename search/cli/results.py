@@ -197,7 +197,8 @@ def benchmark(
     each round. The results are written to RUN/benchmark.json and the journal.
     """
     from results.analysis.run_view import RunView
-    from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
+    from results.export.benchmark import BenchmarkConfig, benchmark_run
+    from results.records.benchmark_row import benchmark_columns
     from results.terminal.cells import benchmark_view
     from spaces.files.disk import require_writable
 
@@ -207,6 +208,6 @@ def benchmark(
     with progress_bar("rounds") as progress:
         measured = benchmark_run(RunView.read(run), top, config, progress)
     rows = [row.as_dict() for row in measured.rows]
-    console.print(benchmark_view(rows, BENCHMARK_COLUMNS, console.width))
+    console.print(benchmark_view(rows, benchmark_columns(measured.rows), console.width))
     hardware = (f"{name} {value}" for name, value in measured.hardware.items())
     console.print(f"on {', '.join(hardware)}", highlight=False)

@@ -11,7 +11,6 @@ from results.analysis.run_view import RunView
 from results.analysis.rungs import asha_rungs
 from results.compare.compare import compare_runs
 from results.compare.view import comparison_view
-from results.export.benchmark import BENCHMARK_COLUMNS
 from results.export.card import CardFacts, model_card
 from results.export.export import export_trial
 from results.journal.history import latest, trial_histories
@@ -20,6 +19,7 @@ from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.page.page import render_page
 from results.page.report import make_report
+from results.records.benchmark_row import benchmark_columns
 from results.records.record import Record
 from results.records.search_records import ModelsBenchmarked
 from results.tables.formats import format_table
@@ -123,7 +123,8 @@ def studied(records: Sequence[Record], _: Path) -> None:
 
 def benchmarked(records: Sequence[Record], _: Path) -> None:
     if (record := latest(records, ModelsBenchmarked)) is not None:
-        printed(benchmark_view([row.as_dict() for row in record.rows], BENCHMARK_COLUMNS, 100))
+        rows = [row.as_dict() for row in record.rows]
+        printed(benchmark_view(rows, benchmark_columns(record.rows), 100))
 
 
 def paged(_: Sequence[Record], run: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from results.journal.hash_chain import START, chained, split_check
 from results.journal.journal import Journal, read_journal
-from results.records.record_values import ROW_NUMBERS
+from results.records.benchmark_row import ROW_NUMBERS
 from results.records.search_records import (
     CorpusRecord,
     InfeasibleSuggestion,

@@ -8,7 +8,7 @@ from results.analysis.run_view import RunView, interval_of, shortened
 from results.analysis.speed import trial_of
 from results.figures.style import trial_lines
 from results.journal.run_folder import RunFolder
-from results.records.record_values import BenchmarkRow
+from results.records.benchmark_row import BenchmarkRow
 from results.records.trial_records import TrialStarted
 from results.tables.query import where
 from results.tables.trials import epochs_table, trials_table
