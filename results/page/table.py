@@ -12,7 +12,7 @@ from results.terminal.trials import interval_text, repeats_text, trial_text
 
 Facts = tuple[tuple[str, str], ...]
 # A number as tables write it, also with its interval, or `-` for a missing one.
-_NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?( \([^)]*\)| of [\d,]+)?")
+_NUMBER = re.compile(r"-|[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?(\s\([^)]*\)| of [\d,]+)?")
 # States that are also style classes of the page. Another text never becomes a class.
 _STATE_STYLES = frozenset({"complete", "stopped_early", "failed", "diverged", "running"})
 

@@ -40,7 +40,9 @@ def write_prediction_page(out: Path, answer: Answer, points: Sequence[ScalingPoi
     found = answer.found
     searches = result_table(found)
     notes = (*searches.lines, *basis_lines(found))
-    tables = [(searches.title, plain_table(searches.headings, searches.rows, notes))]
+    # Intervals below their numbers, so that all columns fit a screen.
+    rows = [[name, *(cell.replace(" (", "\n(") for cell in own)] for name, *own in searches.rows]
+    tables = [(searches.title, plain_table(searches.headings, rows, notes))]
     for each in scaling_tables(points):
         tables.append((each.title, plain_table(each.headings, each.rows, each.lines)))
     lines = (f"{answer.sentence[:1].upper()}{answer.sentence[1:]}.", *answer.asked)

@@ -61,7 +61,9 @@ def asked_lines(
         now: The time.
     """
     runs = ", ".join(f"{each.folder.path} ({len(each.own)} trials)" for each in views)
-    changed = [f"{key}={value}" for key, value in question.given.items()]
+    changed = [
+        f"{key}={'null' if value is None else value}" for key, value in question.given.items()
+    ]
     changed += [f"{key}={','.join(map(str, own))}" for key, own in question.vary.items()]
     yield f"Simulated from {runs} on {now:%Y-%m-%d at %H:%M %Z}."
     read = settings.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
