@@ -119,7 +119,8 @@ def test_every_size_is_filled_in_and_only_torch_is_imported(name: str) -> None:
     for key, value in config.items():
         assert constants[key.upper()] == value
     imported = {each for node in ast.walk(tree) for each in imported_by(node)}
-    assert imported <= {"__future__", "math", "torch", "torchaudio", "typing"}
+    # Besides those of PyTorch, modules that every Python has.
+    assert imported <= {"__future__", "fractions", "math", "torch", "torchaudio", "typing"}
     assert max(map(len, text.splitlines())) < 100
     for left in ("type: ignore", "noqa", "runs_fused", "pydantic"):
         assert left not in text
