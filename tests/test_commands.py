@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -43,6 +44,7 @@ WRITES = {
     "reproduce": "LOCKED/search/trained 0 --out LOCKED/again",
     "train": "HERE/run.yaml --out LOCKED/run",
     "teacher train": "HERE/teacher.yaml --corpus HERE/corpus/corpus.yaml --out LOCKED/run",
+    "teacher convert": "HERE/vectors.npz --out LOCKED/embeddings.parquet",
     "data demo": "LOCKED/demo",
     "data prepare": "HERE/corpus/train --layout voxceleb --val-speakers 2 --out LOCKED/lists",
     "data convert": "HERE/corpus/veri_val.txt --as trial --out LOCKED/new.txt",
@@ -59,6 +61,7 @@ READS = {
     "audit": "LOCKED/made-up",
     "gap": "LOCKED/search/trained LOCKED/full",
     "evaluate": "LOCKED/teacher --pairs LOCKED/corpus/veri_val.txt --root LOCKED/corpus/val",
+    "teacher show": "LOCKED/teacher",
     "presets": "",
     "data check": "LOCKED/corpus/corpus.yaml",
     "data info": "",
@@ -100,6 +103,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_made_up_run(folder / "made-up", num_trials=4)
     write_yaml(folder / "teacher.yaml", SMALL_TEACHER)
     torch.save(untrained_model(LSTMAutoencoderConfig()).state_dict(), folder / "theirs.pt")
+    np.savez(folder / "vectors.npz", **{"a.wav": np.ones(4)})
     corpus = read_corpus_config(folder / "corpus" / "corpus.yaml").model_dump(mode="json")
     trial = SMALL_STUDENT | {"loss": {"distillation": "none"}}
     write_yaml(folder / "run.yaml", {"corpus": corpus, "trial": trial})
