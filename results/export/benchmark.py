@@ -12,7 +12,6 @@ import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,12 @@ import torch
 
 from models import LogMel, SpeakerModel, count_parameters
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
-from results.analysis.front import kept_first
-from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
-from results.export.best_model import load_best
+from results.export.measured import TEACHER_NAME, measured_models
 from results.journal.journal import Journal
 from results.records.benchmark_row import BenchmarkRow
 from results.records.search_records import ModelsBenchmarked
 from spaces.files.atomic import write_text_atomically
-from trainable.checkpoints.loading import load_speaker_model
 from trainable.cost.latency import Call
 from trainable.cost.macs import count_macs
 from trainable.cost.quiet_rounds import (
@@ -41,10 +37,8 @@ from trainable.cost.quiet_rounds import (
 )
 from trainable.machine.cores import available_cores
 from trainable.machine.hardware import describe_hardware
-from trainable.teachers.any_teacher import is_network
 
 FRONT_END = "front end"
-TEACHER_NAME = "teacher"
 
 _Progress = Callable[[int, int], None]
 # Rounds in which both were undisturbed, below which a ratio means nothing.
@@ -159,14 +153,8 @@ def benchmark_run(
         RunError: No trial has ended with a VEER.
         CheckpointError: A checkpoint is missing or damaged.
     """
-    models, run, teacher = {}, view.folder, view.teacher
-    # A graph, too, has no network of Veer's to measure.
-    if teacher is not None and is_network(Path(teacher.path)):
-        models[TEACHER_NAME] = load_speaker_model(Path(teacher.path)).model
-    best_ended(view.histories, top_k)  # refuses a run without any
-    ended = [trial for trial in view.histories if trial.ended is not None]
-    for trial in itertools.islice(kept_first(ended), top_k):
-        models[trial_name(trial.trial)] = load_best(run, trial).model
+    models = {name: each.model for name, each in measured_models(view, top_k).items()}
+    run = view.folder
     reference = TEACHER_NAME if TEACHER_NAME in models else None
     hardware = describe_hardware() | {"load_at_start": machine_load()}
     rows = benchmark_models(models, reference, config, progress)
@@ -175,11 +163,6 @@ def benchmark_run(
     # In the journal too: the speed in tables and charts is read from there.
     with Journal(run.journal) as journal:
         return journal.append(ModelsBenchmarked(hardware=hardware, rows=rows))
-
-
-def trial_name(trial: int) -> str:
-    """Return the name of a trial in the benchmark, as in `BenchmarkRow.model`."""
-    return f"trial {trial}"
 
 
 def paired_ratio(reference_s: Sequence[float], own_s: Sequence[float]) -> float:
@@ -276,7 +259,7 @@ def _rows(
             BenchmarkRow(
                 model=name,
                 num_params=count_parameters(models[name]) if name in models else 0,
-                macs=_macs(models[name], config.num_frames) if name in models else 0,
+                macs=model_macs(models[name], config.num_frames) if name in models else 0,
                 batch_size=batch_size,
                 num_threads=num_threads,
                 latency_median_ms=_MS_PER_S * median_s,
@@ -289,5 +272,6 @@ def _rows(
     return rows
 
 
-def _macs(model: SpeakerModel, num_frames: int) -> int:
+def model_macs(model: SpeakerModel, num_frames: int) -> int:
+    """Return the multiply-accumulates of an utterance, without the front end."""
     return count_macs(model, (1, num_frames, NUM_MELS), method="embed")

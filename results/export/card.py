@@ -9,7 +9,8 @@ from models.user_code import code_roots
 from results.analysis.faults import counted
 from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
-from results.export.benchmark import FRONT_END, TEACHER_NAME, trial_name
+from results.export.benchmark import FRONT_END
+from results.export.measured import TEACHER_NAME, trial_name
 from results.journal.history import TrialHistory
 from results.records.benchmark_row import BenchmarkRow, benchmark_columns
 from results.records.search_records import SearchStarted

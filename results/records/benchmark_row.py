@@ -90,13 +90,6 @@ class BenchmarkRow(RecordValue):
         float | None,
         Column(unit="ms", heading="load\nms", decimals=0, meaning="Time to load its file."),
     ] = None
-    process_memory_mib: Annotated[
-        float | None,
-        Column(
-            unit="MiB", heading="memory\nMiB", decimals=0,
-            meaning="Peak memory of a process that loads it and embeds one utterance of 2 s.",
-        ),
-    ] = None
     chunk_real_time_factor: Annotated[
         float | None,
         Column(
@@ -110,28 +103,6 @@ class BenchmarkRow(RecordValue):
         Column(
             heading="cosine", decimals=4,
             meaning="Lowest cosine of its embeddings to the network's.",
-        ),
-    ] = None
-    form_veer_pct: Annotated[
-        float | None, Column(
-            unit="%", heading="VEER\n%", decimals=2,
-            meaning="VEER of the form, on the run's validation list.",
-        ),
-    ] = None
-    form_veer_low_pct: Annotated[
-        float | None,
-        Column(unit="%", heading="low\n%", decimals=2, meaning="Lower end of its interval."),
-    ] = None
-    form_veer_high_pct: Annotated[
-        float | None,
-        Column(unit="%", heading="high\n%", decimals=2, meaning="Its upper end."),
-    ] = None
-    on_form_front: Annotated[
-        bool | None,
-        Column(
-            heading="front",
-            meaning="Whether no other student and form has a VEER, a latency at batch 1 on one "
-            "thread and a file that are all as low.",
         ),
     ] = None
 

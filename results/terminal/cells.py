@@ -186,7 +186,7 @@ def benchmark_view(
     spare = (
         "num_timed", "num_quiet", "real_time_factor", "samples_per_s", "macs", "teacher_form",
         "load_ms", "speed_ratio_low", "speed_ratio_high", "chunk_real_time_factor",
-        "process_memory_mib", "form_cosine", "num_params", "latency_p95_ms",
+        "form_cosine", "num_params", "latency_p95_ms",
     )  # fmt: skip
     return grid_or_blocks(fitted(plain_columns(rows, columns), spare, width)[0], width=width)
 

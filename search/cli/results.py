@@ -16,6 +16,7 @@ from search.cli.console import (
     progress_bar,
     screen_width,
 )
+from search.cli.form_times import print_forms
 from search.cli.options import AllowCodeOption, permit
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
@@ -188,6 +189,14 @@ def benchmark(
             min=1, help="Timed calls of each model in each setting.", show_default="30"
         ),
     ] = None,
+    with_forms: Annotated[
+        bool,
+        typer.Option(
+            "--forms",
+            help="Compare the networks with their ONNX forms, in float32 and in 8 bits; the "
+            "results go to RUN/forms.json only.",
+        ),
+    ] = False,
     code: AllowCodeOption = False,
 ) -> None:
     """Compare the speed of the best trials and the teacher on this machine's CPU.
@@ -205,6 +214,9 @@ def benchmark(
     permit(code)
     require_writable(run)
     config = BenchmarkConfig() if rounds is None else BenchmarkConfig(rounds=rounds)
+    if with_forms:
+        print_forms(RunView.read(run), top, config)
+        return
     with progress_bar("rounds") as progress:
         measured = benchmark_run(RunView.read(run), top, config, progress)
     rows = [row.as_dict() for row in measured.rows]

@@ -1,0 +1,61 @@
+"""Networks and their ONNX forms, timed beside each other."""
+
+import json
+import sys
+
+import pytest
+
+from results.analysis.run_view import RunView
+from results.export.forms import benchmark_forms, fastest_teacher, make_forms
+from results.export.measured import measured_models
+from results.journal.run_folder import RunFolder
+from tests.results.export.test_benchmark import QUICK
+from tests.search.commands import veer
+from trainable.cost.quiet_rounds import TimedCall, TimedRounds
+from trainable.deployment.running import LOWEST_COSINE
+
+
+def test_forms_are_compared_with_the_teachers_fastest(trained_run: RunFolder) -> None:
+    made, lines = make_forms(measured_models(RunView.read(trained_run), 1), ["onnx"])
+    assert lines == []
+    wanted = [(name, form) for name in ("teacher", "trial 0") for form in ("torch", "onnx")]
+    rows = benchmark_forms(made, QUICK)
+    settings = [(1, batch) for batch in QUICK.batch_sizes]
+    assert [(row.model, row.form) for row in rows] == wanted * len(settings)
+    for row in rows:
+        assert row.teacher_form in ("torch", "onnx")
+        is_reference = (row.model, row.form) == ("teacher", row.teacher_form)
+        assert (row.speed_ratio == 1.0) == is_reference
+        assert row.chunk_real_time_factor is not None
+        assert row.chunk_real_time_factor > 0
+        if row.form == "onnx":
+            assert row.form_cosine is not None
+            assert row.form_cosine >= LOWEST_COSINE["onnx"]
+            assert row.file_mb is not None
+            assert row.file_mb > 0.8  # the front end alone
+    slowest = TimedRounds({each.key: [TimedCall(float(n), True)] for n, each in enumerate(made)})
+    assert fastest_teacher(made, slowest) is made[0]
+    assert fastest_teacher(made[2:], slowest) is None
+
+
+def test_a_form_that_cannot_be_made_is_a_line(
+    trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    made, lines = make_forms(measured_models(RunView.read(trained_run), 1), ["onnx"])
+    assert [each.form for each in made] == ["torch", "torch"]
+    assert lines[1].startswith("trial 0 has no onnx: a form of ONNX needs an extra (onnxscript")
+
+
+def test_without_the_extra_the_command_measures_torch_and_writes_its_file(
+    trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr("results.export.benchmark.BenchmarkConfig", lambda **_: QUICK)
+    result = veer("benchmark", trained_run.path, "--forms", "--top", "1", "--rounds", "1")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    assert "only PyTorch is measured: a form of ONNX needs an extra (onnxruntime" in shown
+    saved = json.loads((trained_run.path / "forms.json").read_text())
+    assert {row["form"] for row in saved["rows"]} == {"torch"}
+    assert float(saved["hardware"]["load_at_start"]) >= 0
