@@ -28,7 +28,7 @@ from tests.worlds.tiny_models import SMALL_STUDENT, SMALL_TEACHER
 from tests.worlds.tiny_world import build_tiny_world, small_search
 from tests.worlds.trained_run import train_both, write_full_training, write_trained_run
 from tests.worlds.untrained_models import untrained_model
-from trainable.corpus.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config, read_trial_list
 
 ROOT = Path(__file__).parents[1]
 # A target that each command writes to: a path in a folder that is read-only, LOCKED. HERE is a
@@ -40,6 +40,10 @@ WRITES = {
     "report": "LOCKED/search/trained",
     "benchmark": "LOCKED/search/trained --rounds 1 --top 1",
     "export": "LOCKED/search/trained",
+    "convert": "LOCKED/teacher --form torchscript",
+    "embed": "HERE/list.txt --model HERE/teacher --out LOCKED/embeddings.npy",
+    "enroll": "ada HERE/a.wav --model HERE/teacher --store LOCKED/enrolled.json",
+    "calibrate": "LOCKED/teacher --pairs LOCKED/corpus/veri_val.txt --root LOCKED/corpus/val",
     "import": "HERE/theirs.pt --family lstm_autoencoder --out LOCKED/a.model",
     "reproduce": "LOCKED/search/trained 0 --out LOCKED/again",
     "train": "HERE/run.yaml --out LOCKED/run",
@@ -61,6 +65,8 @@ READS = {
     "audit": "LOCKED/made-up",
     "gap": "LOCKED/search/trained LOCKED/full",
     "evaluate": "LOCKED/teacher --pairs LOCKED/corpus/veri_val.txt --root LOCKED/corpus/val",
+    "verify": "LOCKED/a.wav LOCKED/a.wav --model LOCKED/search/trained",
+    "score": "LOCKED/corpus/veri_val.txt LOCKED/scores.txt",
     "teacher show": "LOCKED/teacher",
     "presets": "",
     "data check": "LOCKED/corpus/corpus.yaml",
@@ -73,12 +79,13 @@ ELSEWHERE_WRITES = {
     "export": "LOCKED/search/trained --out TMP/exported",
     "trials": "LOCKED/search/trained --format csv --out TMP/trials.csv",
 }
-# They run until Ctrl-C, start and end processes, or need a run of many trials: tests of their own.
-ELSEWHERE = {"dashboard", "simulate", "cluster head", "cluster join", "cluster token",
+# They run until Ctrl-C, start and end processes, or need a run of many trials or lists of other
+# speakers: tests of their own.
+ELSEWHERE = {"dashboard", "simulate", "fuse", "cluster head", "cluster join", "cluster token",
              "cluster stop"}  # fmt: skip
 
 # They build models or a page: on three screens, elsewhere only their help.
-SLOW = {"evaluate", "presets", "space check", "report"}
+SLOW = {"evaluate", "verify", "presets", "space check", "report"}
 SLOW_SCREENS = {"terminal", "narrow terminal", "ascii pipe"}
 REFUSED = [each for each in WRITES.items() if each[0] not in CACHE]
 HELP = sorted(ELSEWHERE | CACHE.keys())
@@ -105,6 +112,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(untrained_model(LSTMAutoencoderConfig()).state_dict(), folder / "theirs.pt")
     np.savez(folder / "vectors.npz", **{"a.wav": np.ones(4)})
     corpus = read_corpus_config(folder / "corpus" / "corpus.yaml").model_dump(mode="json")
+    pairs = read_trial_list(folder / "corpus" / "veri_val.txt", folder / "corpus" / "val")
+    scores = (f"{number} {pair.path_a} {pair.path_b}\n" for number, pair in enumerate(pairs))
+    (folder / "scores.txt").write_text("".join(scores))
+    (folder / "a.wav").symlink_to(folder / "corpus" / "val" / pairs[0].path_a)
+    (folder / "list.txt").write_text(f"{folder / 'a.wav'}\n")
     trial = SMALL_STUDENT | {"loss": {"distillation": "none"}}
     write_yaml(folder / "run.yaml", {"corpus": corpus, "trial": trial})
     write_yaml(folder / "search.yaml", small_search(folder))
