@@ -207,12 +207,16 @@ def test_an_epoch_reports_its_memory_and_the_time_outside_its_steps(
     assert 0 < report.overhead_share < 1
     batches = trainer._batches.epoch
 
+    slept_s = 4 * report.train_s
+
     def slow(rng: np.random.Generator) -> Iterator[Batch]:
-        time.sleep(4 * report.train_s)
+        time.sleep(slept_s)
         yield from batches(rng)
 
     monkeypatch.setattr(trainer._batches, "epoch", slow)
-    assert trainer.run_epoch().overhead_share > 0.6
+    waited = trainer.run_epoch()
+    # However long the steps take on a busy machine, the sleep is outside of them.
+    assert slept_s <= waited.overhead_share * waited.train_s < waited.train_s
 
 
 def test_the_learning_rate_follows_the_notes_schedule(data: TrainingData) -> None:
