@@ -117,10 +117,11 @@ def evaluate(
     before a score is computed, and shown at every later opening.
     """
     from search.review.model_source import find_model
+    from trainable.embedding.graph_embedder import is_graph_file
     from trainable.verification.crops import DEFAULT_EVAL_FRAMES
 
     permit(code)
-    if model.suffix == ".onnx":
+    if is_graph_file(model):
         raise ConfigError(
             f"{model}: a graph is scored by its embeddings: `veer embed LIST --model {model} "
             "--out FILE.parquet`, then `veer score LIST FILE.parquet`"

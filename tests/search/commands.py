@@ -16,6 +16,13 @@ def veer(*arguments: object) -> Result:
     return result
 
 
+def done(*arguments: object) -> str:
+    """Run a command that must succeed, and return its output as one line."""
+    result = veer(*arguments)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
 def table_rows(output: str) -> list[list[str]]:
     """Return the cells of every line of every table below its headings; empty ones have none."""
     rows, is_inside = list[list[str]](), False

@@ -7,31 +7,32 @@ Shapes: U utterances, V validation utterances, C crops of each, B crops at once,
 frames, F mel bins, D embedding, P trial pairs.
 """
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from models.frontend import HOP_SAMPLES
-from models.user_code import allow_code
 from spaces.files.errors import TrainingError
 from trainable.audio.reading import Wave, load_wave
 from trainable.features.builder import CopyPlan
-from trainable.features.crop_bank import CropBank, Index
+from trainable.features.crop_bank import Index
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
 from trainable.foreign_models.graph import Graph
 from trainable.foreign_models.graph_process import GraphProcess, laid_out
 from trainable.foreign_models.worker_process import Float32Array
-from trainable.store.folder import open_complete
-from trainable.store.shards import ShardLocation, Vectors
-from trainable.store.tasks import Tick
+from trainable.store.shards import Vectors
+from trainable.teachers.target_shard import Embedded, TargetShard, log_mels_of, one_ahead
 from trainable.verification.evaluation import USUAL_FRAMES
 from trainable.verification.metrics import Floats
 from trainable.verification.scoring import cosine_scores, evenly_spaced_starts, wrap_padded
+
+# Utterances, the number of crops of each, and these crops or their embeddings, both float32.
+Batch = tuple[slice, Index, Float32Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,59 +86,34 @@ class CropCutter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphTask:
+class GraphTask(TargetShard):
     """A shard of a graph's targets to build.
 
-    Attributes, beside those of `TargetTask`:
+    Attributes, beside those of `TargetShard`:
         graph: The graph.
         files: Audio file of each utterance.
         change: Change of the waves of this copy.
     """
 
-    location: ShardLocation
     graph: Graph
-    features: Path
     files: tuple[Path, ...]
     change: CopyPlan | None
-    paths: tuple[str, ...]
-    first: int
-    first_number: int
-    bank: CropBank
-    code_root: Path | None
-
-    @property
-    def num_rows(self) -> int:
-        """Number of utterances in the shard."""
-        return len(self.paths)
 
     @property
     def uses_gpu(self) -> bool:
         """Always false: a graph runs on the CPU."""
         return False
 
-    def rows(self) -> Iterator[tuple[str, Vectors] | str]:
-        """Yield path and vectors (C, D) of each utterance, or why they cannot be stored."""
-        # The permission holds for one process, and this may be a worker.
-        if self.code_root is not None:
-            allow_code(self.code_root)
+    def _embedded(self) -> Generator[Embedded]:
         with self.graph.process(torch.get_num_threads()) as process:
-            for chosen, count_U, emb_BD in one_ahead(process, self._batches()):
+            for chosen, count_U, emb_BD in embedded(process, self._batches()):
                 require_embeddings(self.graph, emb_BD, sum(count_U))
                 with np.errstate(over="ignore"):
-                    vectors = np.split(emb_BD.astype(np.float16), np.cumsum(count_U)[:-1])
-                for path, vector_CD in zip(self.paths[chosen], vectors, strict=True):
-                    is_usable = np.isfinite(vector_CD).all() and vector_CD.any(axis=1).all()
-                    yield (path, vector_CD) if is_usable else self._fault(path)
+                    vector_BD = emb_BD.astype(np.float16)
+                yield chosen, count_U, vector_BD
 
-    def faults(self, tick: Tick) -> tuple[str, ...]:
-        """Return no faults: they are known only when the graph has embedded the crops."""
-        for _ in self.paths:
-            tick()
-        return ()
-
-    def _batches(self) -> Iterator[tuple[slice, Index, Float32Array]]:
-        """Yield utterances, the number of crops of each, and these crops."""
-        features = FeatureTable.of([open_complete(self.features)])
+    def _batches(self) -> Iterator[Batch]:
+        features = log_mels_of(self.features)
         cutter = CropCutter(
             graph=self.graph,
             crop_frames=self.bank.crop_frames,
@@ -145,15 +121,13 @@ class GraphTask:
             files=self.files,
             change=self.change,
         )
-        at_once = max(1, self.graph.config.batch_size // self.bank.num_crops)
-        for begin in range(0, self.num_rows, at_once):
-            number_U = np.arange(begin, min(begin + at_once, self.num_rows))
-            row_U = self.first + number_U
-            latest_U = self.bank.latest(features.length[row_U])
-            start_UC = self.bank.starts(self.first_number + number_U, latest_U)
-            count_U = (start_UC >= 0).sum(axis=1)
-            crops = cutter.crops(number_U, row_U, start_UC)
-            yield slice(begin, begin + len(number_U)), count_U, crops
+        for number_U, start_UC in self._starts(features, self.graph.config.batch_size):
+            crops = cutter.crops(number_U, self.first + number_U, start_UC)
+            chosen = slice(int(number_U[0]), int(number_U[-1]) + 1)
+            yield chosen, (start_UC >= 0).sum(axis=1), crops
+
+    def _is_usable(self, vector_CW: Vectors) -> bool:
+        return bool(np.isfinite(vector_CW).all() and vector_CW.any(axis=1).all())
 
     def _fault(self, path: str) -> str:
         return (
@@ -176,18 +150,12 @@ def require_embeddings(graph: Graph, emb_BD: Float32Array, num_crops: int) -> No
         )
 
 
-def one_ahead(
-    process: GraphProcess, batches: Iterable[tuple[slice, Index, Float32Array]]
-) -> Iterator[tuple[slice, Index, Float32Array]]:
+def embedded(process: GraphProcess, batches: Iterable[Batch]) -> Iterator[Batch]:
     """Yield embeddings in place of crops; the next ones are cut while the graph computes."""
-    before: tuple[slice, Index, Future[Float32Array]] | None = None
-    for chosen, count_U, crops in batches:
-        sent = process.send(crops)
-        if before is not None:
-            yield *before[:2], process.receive(before[2])
-        before = chosen, count_U, sent
-    if before is not None:
-        yield *before[:2], process.receive(before[2])
+    return one_ahead(
+        (chosen, count_U, partial(process.receive, process.send(crops)))
+        for chosen, count_U, crops in batches
+    )
 
 
 def graph_scores(graph: Graph, data: TrainingData, num_crops: int) -> Floats:
@@ -208,14 +176,14 @@ def graph_scores(graph: Graph, data: TrainingData, num_crops: int) -> Floats:
     )
     at_once = max(1, graph.config.batch_size // num_crops)
 
-    def batches() -> Iterator[tuple[slice, Index, Float32Array]]:
+    def batches() -> Iterator[Batch]:
         for begin in range(0, len(length_V), at_once):
             number = np.arange(begin, min(begin + at_once, len(length_V)))
             crops = cutter.crops(number, data.val_row[number], start_VC[number])
             yield slice(begin, begin + len(number)), np.full(len(number), num_crops), crops
 
     with graph.process(torch.get_num_threads()) as process:
-        parts = [emb_BD for _, _, emb_BD in one_ahead(process, batches())]
+        parts = [emb_BD for _, _, emb_BD in embedded(process, batches())]
     emb_BD = np.concatenate(parts)
     require_embeddings(graph, emb_BD, len(length_V) * num_crops)
     if not (np.isfinite(emb_BD).all() and emb_BD.any(axis=1).all()):

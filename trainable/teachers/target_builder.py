@@ -5,7 +5,7 @@ vector: the embedding and then the stages averaged over time.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,18 +15,16 @@ import numpy as np
 import torch
 
 from models.frontend import NUM_MELS
-from models.user_code import allow_code
 from spaces.files.digest import file_sha256
 from spaces.files.errors import CheckpointError
-from trainable.features.crop_bank import CropBank, Index
+from trainable.features.crop_bank import Index
 from trainable.features.feature_table import FeatureTable
 from trainable.machine.hardware import choose_device
 from trainable.machine.prefetch import prefetched, to_device, to_host_later
 from trainable.machine.thread_speeds import choose_threads
-from trainable.store.folder import open_complete
-from trainable.store.shards import ShardLocation, Vectors
-from trainable.store.tasks import Tick
+from trainable.store.shards import Vectors
 from trainable.teachers.network import Teacher, load_teacher
+from trainable.teachers.target_shard import Embedded, TargetShard, log_mels_of, one_ahead
 
 CROPS_AT_ONCE = 64
 # The speed by threads is measured on so many.
@@ -36,100 +34,52 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetTask:
-    """A shard of targets to build.
+class TargetTask(TargetShard):
+    """A shard of targets to build by a network of Veer.
 
-    Attributes:
-        location: Where it goes.
+    Attributes, beside those of `TargetShard`:
         teacher: Model file of the teacher.
         sha256: Expected hash of that file; it is part of the store's key.
-        features: Store of the log-mels; row i of it is utterance i.
-        paths: Paths of the utterances, as in the train list.
-        first: The first utterance, as a row of the store of log-mels.
-        first_number: The first utterance's number in the bank of crops.
-        bank: The crops.
-        code_root: Folder of user modules; None if user code is not allowed.
     """
 
-    location: ShardLocation
     teacher: Path
     sha256: str
-    features: Path
-    paths: tuple[str, ...]
-    first: int
-    first_number: int
-    bank: CropBank
-    code_root: Path | None
-
-    @property
-    def num_rows(self) -> int:
-        """Number of utterances in the shard."""
-        return len(self.paths)
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether the teacher, a network, embeds the crops on a GPU."""
+        """Whether the teacher embeds the crops on a GPU."""
         return self.bank.device == "cuda"
 
-    def rows(self) -> Iterator[tuple[str, Vectors] | str]:
-        """Yield path and vectors (C, W) of each utterance, or why they cannot be stored."""
-        # The permission holds for one process, and this may be a worker.
-        if self.code_root is not None:
-            allow_code(self.code_root)
-        features = _features(self.features)
+    def _embedded(self) -> Generator[Embedded]:
+        features = log_mels_of(self.features)
         teacher, device = _teacher(
             self.teacher, self.sha256, self.bank.device, self.bank.crop_frames
         )
         with closing(prefetched(self._crops(features, device), device=device)) as crops:
-            for chosen, count_U, vector_BW in _one_ahead(teacher, crops):
-                vectors = np.split(vector_BW, np.cumsum(count_U)[:-1])
-                for path, vector_CW in zip(self.paths[chosen], vectors, strict=True):
-                    finite = np.isfinite(vector_CW).all()
-                    yield (path, vector_CW) if finite else self._fault(path)
-
-    def faults(self, tick: Tick) -> tuple[str, ...]:
-        """Return no faults: they are known only when the teacher has embedded the crops."""
-        for _ in self.paths:
-            tick()
-        return ()
+            yield from one_ahead(
+                (chosen, count_U, teacher_vectors(teacher, feat_BTF))
+                for chosen, count_U, feat_BTF in crops
+            )
 
     def _crops(
         self, features: FeatureTable, device: torch.device
     ) -> Iterator[tuple[slice, Index, torch.Tensor]]:
         """Yield utterances, the number of crops of each, and these crops."""
-        at_once = max(1, CROPS_AT_ONCE // self.bank.num_crops)
-        for begin in range(0, self.num_rows, at_once):
-            chosen = np.arange(begin, min(begin + at_once, self.num_rows))
-            start_UC = self._starts(features, chosen)
-            # Short utterances have fewer crops; -1 stands for those that are missing.
+        for number_U, start_UC in self._starts(features, CROPS_AT_ONCE):
             count_U = (start_UC >= 0).sum(axis=1)
-            row_B = np.repeat(self.first + chosen, count_U)
+            row_B = np.repeat(self.first + number_U, count_U)
             feat_BTF = features.crops(row_B, start_UC[start_UC >= 0], self.bank.crop_frames)
-            yield slice(begin, begin + len(chosen)), count_U, to_device(feat_BTF, device)
+            chosen = slice(int(number_U[0]), int(number_U[-1]) + 1)
+            yield chosen, count_U, to_device(feat_BTF, device)
 
-    def _starts(self, features: FeatureTable, chosen: Index) -> Index:
-        latest_U = self.bank.latest(features.length[self.first + chosen])
-        return self.bank.starts(self.first_number + chosen, latest_U)
+    def _is_usable(self, vector_CW: Vectors) -> bool:
+        return bool(np.isfinite(vector_CW).all())
 
     def _fault(self, path: str) -> str:
         return (
             f"{self.teacher}: the teacher's output for {path} must be finite and fit into float16 "
             "(below 65,504), and does not; train the teacher again, or set targets.mode to online"
         )
-
-
-def _one_ahead(
-    teacher: Teacher, crops: Iterable[tuple[slice, Index, torch.Tensor]]
-) -> Iterator[tuple[slice, Index, Vectors]]:
-    """Yield the teacher's vectors in place of the crops; the next ones are queued before that."""
-    before: tuple[slice, Index, Callable[[], Vectors]] | None = None
-    for chosen, count_U, feat_BTF in crops:
-        queued = chosen, count_U, teacher_vectors(teacher, feat_BTF)
-        if before is not None:
-            yield *before[:2], before[2]()
-        before = queued
-    if before is not None:
-        yield *before[:2], before[2]()
 
 
 @torch.inference_mode()
@@ -144,12 +94,7 @@ def teacher_vectors(teacher: Teacher, feat_BTF: torch.Tensor) -> Callable[[], Ve
     return lambda: wait().numpy()
 
 
-# The tasks of a process share store and teacher: loading them takes longer than a small shard.
-@lru_cache(maxsize=1)
-def _features(folder: Path) -> FeatureTable:
-    return FeatureTable.of([open_complete(folder)])
-
-
+# The tasks of a process share the teacher: loading it takes longer than a small shard.
 @lru_cache(maxsize=1)
 def _teacher(
     file: Path, sha256: str, kind: str, crop_frames: int

@@ -8,7 +8,9 @@ Shapes: B batch, N rows drawn, C crops of an utterance, D embedding, W numbers o
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from trainable.foreign_models.graph import Graph, open_graph
 from trainable.foreign_models.graph_config import is_graph
 from trainable.loss.teacher_output import Crops, SpeakerCentres, TeacherFacts, TeacherOutput
 from trainable.machine.prefetch import to_device
-from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
+from trainable.store.folder import complete_plan, open_stores, store_folder
 from trainable.store.plan import (
     DEFAULT_SHARD_BYTES,
     FORMAT_VERSION,
@@ -218,10 +220,16 @@ class _Source:
             )
 
         def task(location: ShardLocation, first: int, num_rows: int) -> ShardTask:
-            rows = (first, num_rows)
-            if self.graph is not None:
-                return self._graph_task(location, data, copy, rows)
-            return self._task(location, data, features, copy * num_utterances, rows)
+            paths = data.train_paths[first : first + num_rows]
+            return self._task_kind(data, copy, paths)(
+                location=location,
+                features=features.folder,
+                paths=paths,
+                first=first,
+                first_number=copy * num_utterances + first,
+                bank=self.bank,
+                code_root=code_root(),
+            )
 
         return StoreRequest(
             folder=folder,
@@ -232,45 +240,20 @@ class _Source:
             task=task,
         )
 
-    def _task(
-        self,
-        location: ShardLocation,
-        data: TrainingData,
-        features: OpenStore,
-        number: int,
-        rows: tuple[int, int],
-    ) -> TargetTask:
-        first, num_rows = rows
-        return TargetTask(
-            location=location,
-            teacher=self.teacher,
-            sha256=self.identity["teacher_sha256"],
-            features=features.folder,
-            paths=data.train_paths[first : first + num_rows],
-            first=first,
-            first_number=number + first,
-            bank=self.bank,
-            code_root=code_root(),
-        )
-
-    def _graph_task(
-        self, location: ShardLocation, data: TrainingData, copy: int, rows: tuple[int, int]
-    ) -> GraphTask:
-        assert self.graph is not None  # noqa: S101 - it is asked for a graph only
-        first, num_rows = rows
-        paths = data.train_paths[first : first + num_rows]
+    def _task_kind(
+        self, data: TrainingData, copy: int, paths: tuple[str, ...]
+    ) -> Callable[..., ShardTask]:
+        """Return what makes the task of these utterances, from the fields of every shard."""
+        if self.graph is None:
+            return partial(
+                TargetTask, teacher=self.teacher, sha256=self.identity["teacher_sha256"]
+            )
         is_copy = copy > 0 and data.config is not None and self.graph.facts.takes_waves
-        return GraphTask(
-            location=location,
+        return partial(
+            GraphTask,
             graph=self.graph,
-            features=data.features.stores[copy].folder,
             files=audio_files(data, paths, is_training=True),
             change=all_copies(data.config)[copy - 1] if is_copy and data.config else None,
-            paths=paths,
-            first=first,
-            first_number=copy * len(data.train_row) + first,
-            bank=self.bank,
-            code_root=code_root(),
         )
 
     def _sizes(self, data: TrainingData) -> tuple[int, ...]:

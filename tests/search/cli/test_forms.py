@@ -6,23 +6,8 @@ import pytest
 
 from search.cli import forms
 from spaces.files.errors import ConfigError
-from tests.search.commands import veer
-from tests.worlds.trained_run import train_both, write_trained_run
+from tests.search.commands import done, veer
 from trainable.deployment import request
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a teacher and a search whose trial 0 has a checkpoint."""
-    folder = tmp_path_factory.mktemp("world")
-    write_trained_run(folder, train_both(tmp_path_factory.mktemp("trained")))
-    return folder
-
-
-def done(*words: object) -> str:
-    result = veer(*words)
-    assert result.exit_code == 0, result.output
-    return " ".join(result.output.split())
 
 
 def test_the_names_of_the_command_are_those_of_the_room() -> None:

@@ -10,8 +10,7 @@ import torch
 from models import LogMel
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from tests.search.commands import veer
-from tests.worlds.trained_run import train_both, write_trained_run
+from tests.search.commands import done, veer
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.foreign_models.plugin import PluginProcess, read_plugin
 
@@ -20,20 +19,6 @@ SIZES = ("--family", "mlp_mixer", *(
     word for each in ("hidden_dim=16", "num_blocks=1", "num_frames=40", "embedding_dim=24")
     for word in ("--set", f"model.{each}")
 ))  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a teacher and a search whose trial 0 has a checkpoint."""
-    folder = tmp_path_factory.mktemp("world")
-    write_trained_run(folder, train_both(tmp_path_factory.mktemp("trained")))
-    return folder
-
-
-def done(*words: object) -> str:
-    result = veer(*words)
-    assert result.exit_code == 0, result.output
-    return " ".join(result.output.split())
 
 
 def config(folder: Path, name: str) -> dict[str, Any]:
