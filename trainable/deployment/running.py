@@ -30,47 +30,29 @@ LOWEST_COSINE: dict[Form, float] = {
 }
 
 
-def onnx_runner(content: bytes, num_threads: int | None = None) -> Embed:
-    """Return a function that runs a graph of ONNX Runtime on the CPU.
-
-    Args:
-        content: The file.
-        num_threads: Threads of an operator; None for one.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads or 1
-    options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
-    )
-    name = session.get_inputs()[0].name
-
-    def run(x: Tensor) -> Tensor:
-        [embedding_BD] = session.run(None, {name: x.numpy()})
-        return torch.from_numpy(np.asarray(embedding_BD))
-
-    return run
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxFacts:
-    """What a graph of ONNX says of itself.
+class OnnxGraph:
+    """A graph of ONNX Runtime on the CPU, loaded once.
 
     Attributes:
-        input_shape: Sizes of its first input; a name for one that varies.
-        output_shape: Sizes of its first output.
-        metadata: Its entries.
+        run: Computes its only output of its only input.
+        input_shape: Sizes of that input; a name for one that varies.
+        output_shape: Sizes of that output.
+        metadata: The entries of the file.
     """
 
+    run: Embed
     input_shape: tuple[int | str, ...]
     output_shape: tuple[int | str, ...]
     metadata: Mapping[str, str]
 
 
-def onnx_facts(content: bytes) -> OnnxFacts:
-    """Return the facts of a graph of ONNX.
+def open_onnx(content: bytes, num_threads: int | None = None) -> OnnxGraph:
+    """Load a graph of ONNX.
+
+    Args:
+        content: The file.
+        num_threads: Threads of an operator; None for one.
 
     Raises:
         ConfigError: ONNX Runtime is not installed.
@@ -81,12 +63,29 @@ def onnx_facts(content: bytes) -> OnnxFacts:
         raise ConfigError(
             "a graph of ONNX needs ONNX Runtime, which is missing: pip install veer[onnx]"
         ) from None
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return OnnxFacts(
-        input_shape=tuple(session.get_inputs()[0].shape),
-        output_shape=tuple(session.get_outputs()[0].shape),
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads or 1
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"]
+    )
+    first_input, first_output = session.get_inputs()[0], session.get_outputs()[0]
+
+    def run(x: Tensor) -> Tensor:
+        [embedding_BD] = session.run(None, {first_input.name: x.numpy()})
+        return torch.from_numpy(np.asarray(embedding_BD))
+
+    return OnnxGraph(
+        run=run,
+        input_shape=tuple(first_input.shape),
+        output_shape=tuple(first_output.shape),
         metadata=dict(session.get_modelmeta().custom_metadata_map),
     )
+
+
+def onnx_runner(content: bytes, num_threads: int | None = None) -> Embed:
+    """Return a function that runs a graph; see `open_onnx`."""
+    return open_onnx(content, num_threads).run
 
 
 def script_runner(content: bytes) -> Embed:

@@ -14,7 +14,7 @@ from models import LogMel
 from models.frontend import HOP_SAMPLES
 from spaces.files.errors import CheckpointError, ConfigError
 from trainable.audio.reading import Wave
-from trainable.deployment.running import OnnxFacts, onnx_facts, onnx_runner
+from trainable.deployment.running import OnnxGraph, open_onnx
 from trainable.embedding.embedder import CropPlan
 from trainable.verification.crops import frame_crops
 from trainable.verification.evaluation import EVAL_BATCH
@@ -39,11 +39,12 @@ class GraphEmbedder:
     def __init__(self, file: Path) -> None:
         content = _content(file)
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
-        self._takes_waveform = _takes_waveform(file, facts := _facts(file, content))
-        self.embedding_dim = _embedding_dim(file, facts)
+        graph = _graph(file, content)
+        self._takes_waveform = _takes_waveform(file, graph)
+        self.embedding_dim = _embedding_dim(file, graph)
         # A network of one length is given crops of that length, as it is without a graph.
-        self._num_frames = int(facts.metadata.get("veer.num_frames", 0))
-        self._run = onnx_runner(content)
+        self._num_frames = int(graph.metadata.get("veer.num_frames", 0))
+        self._run = graph.run
         self._log_mel = LogMel()
 
     def crops(self, waves: Sequence[Wave], plan: CropPlan) -> Embeddings:
@@ -78,9 +79,9 @@ def _content(file: Path) -> bytes:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _facts(file: Path, content: bytes) -> OnnxFacts:
+def _graph(file: Path, content: bytes) -> OnnxGraph:
     try:
-        return onnx_facts(content)
+        return open_onnx(content)
     except ConfigError:
         raise
     except Exception as error:
@@ -89,25 +90,25 @@ def _facts(file: Path, content: bytes) -> OnnxFacts:
         ) from error
 
 
-def _takes_waveform(file: Path, facts: OnnxFacts) -> bool:
+def _takes_waveform(file: Path, graph: OnnxGraph) -> bool:
     """Return whether a graph takes waveforms, not log-mels."""
-    recorded = facts.metadata.get("veer.input")
+    recorded = graph.metadata.get("veer.input")
     if recorded is not None:
         return recorded == "waveform"
-    if len(facts.input_shape) == 2:
+    if len(graph.input_shape) == 2:
         return True
     raise CheckpointError(
         f"{file}: must take waveforms (batch, samples) at 16 kHz, got input of shape "
-        f"{facts.input_shape}: the features of another program are not known here"
+        f"{graph.input_shape}: the features of another program are not known here"
     )
 
 
-def _embedding_dim(file: Path, facts: OnnxFacts) -> int:
-    size = facts.metadata.get("veer.embedding_dim", facts.output_shape[-1])
+def _embedding_dim(file: Path, graph: OnnxGraph) -> int:
+    size = graph.metadata.get("veer.embedding_dim", graph.output_shape[-1])
     try:
         return int(size)
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{file}: must give embeddings of a fixed size, got output of shape "
-            f"{facts.output_shape}"
+            f"{graph.output_shape}"
         ) from error
