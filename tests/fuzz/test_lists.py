@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spaces.files.errors import CorpusError, VeerError
@@ -97,6 +97,7 @@ CONTENTS = lists() | st.binary(max_size=200)
 
 @fuzzed(150)
 @given(content=CONTENTS)
+@example(content=b"0 |\n")
 def test_entries_of_lists_lie_inside_the_root(root: Path, content: bytes) -> None:
     file = root / "fuzzed.txt"
     file.write_bytes(content)

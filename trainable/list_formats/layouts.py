@@ -216,7 +216,7 @@ def _train_layout(fields: list[str], separator: str) -> Layout | None:
     if len(paths) == 2 and len(fields) == 3 and rest and is_label(fields[rest[0]]):
         return Layout(separator=separator, label=rest[0], paths=tuple(paths), width=3)
     if not paths and len(fields) >= 2 and fields[0] != fields[1]:
-        return _kaldi_layout(fields)
+        return _kaldi_layout(fields, separator)
     names = [n for n in rest if not _is_number(fields[n])] or rest[:1]
     if len(paths) != 1 or len(names) > 1:
         return None
@@ -224,13 +224,15 @@ def _train_layout(fields: list[str], separator: str) -> Layout | None:
     return Layout(separator=separator, label=label, paths=(paths[0],), width=len(fields))
 
 
-def _kaldi_layout(fields: list[str]) -> Layout | None:
+def _kaldi_layout(fields: list[str], separator: str) -> Layout | None:
+    if not all(fields):
+        return None
     # Kaldi's utterance names begin with the speaker's.
     if len(fields) == 2 and fields[0].startswith(fields[1]):
-        return Layout(separator="", label=1, paths=(0,), width=2)
+        return Layout(separator=separator, label=1, paths=(0,), width=2)
     if all(each.startswith(fields[0]) and each != fields[0] for each in fields[1:]):
         # As many utterances as the speaker has: not a width that lines share.
-        return Layout(separator="", label=0, paths=(), width=0)
+        return Layout(separator=separator, label=0, paths=(), width=0)
     return None
 
 

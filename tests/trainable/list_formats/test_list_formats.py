@@ -148,6 +148,7 @@ def test_lists_of_kaldi_name_utterances_whose_files_wav_scp_has(root: Path) -> N
     for kind, text, name, expected in (
         ("trial", "a-1 a-2 target\na-1 b-1 nontarget\n", "Kaldi's trials", PAIRS),
         ("train", "a-1 a\na-2 a\nb-1 b\n", "Kaldi's utt2spk, of utterances", UTTERANCES),
+        ("train", "| a-1 | a |\n| a-2 | a |\n| b-1 | b |\n", "Kaldi's utt2spk", UTTERANCES),
         ("train", "a a-1 a-2\nb b-1\n", "Kaldi's spk2utt: utterances", UTTERANCES),
         ("trial", "1 a-1 a-2\n0 a-1 b-1\n", "the list names utterances, as Kaldi", PAIRS),
     ):
