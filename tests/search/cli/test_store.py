@@ -17,8 +17,8 @@ from spaces.files.errors import ConfigError, StoreError
 from tests.worlds.small_store import flip_byte
 from trainable.store import plan as sizes
 from trainable.store.lock import use_store
-from trainable.teachers import target_builder
 from trainable.teachers.any_teacher import find_teacher
+from trainable.teachers.target_shard import log_mels_of
 
 runner = CliRunner()
 
@@ -160,7 +160,7 @@ def test_build_rebuilds_only_what_it_finds_damaged(
         flip_byte(path, path.stat().st_size // 2)
         os.utime(path, (1, 1))
     # A process keeps the log-mels that its last shard of targets was made from mapped.
-    target_builder._features.cache_clear()
+    log_mels_of.cache_clear()
     output = run(*build, "--verify")
     named = re.findall(r"(\S+): CRC-32 of .* must be \d+, got \d+; this shard is rebuilt", output)
     assert named == [str(path) for path in damaged]
