@@ -1,9 +1,10 @@
 """Ctrl-C and SIGTERM: a search ends so that it can be resumed."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 
 # Kubernetes and Slurm send SIGKILL 30 s after SIGTERM by default.
@@ -117,15 +118,45 @@ def keeping_sigterm() -> Iterator[None]:
     Raises:
         Terminated: SIGTERM came inside the block; Ray's handler turns it into a SystemExit.
     """
+    is_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
+    with _noted_signals() if is_main else nullcontext(frozenset[int]) as noted:
+        try:
+            yield
+        except SystemExit as end:
+            if end.code != signal.SIGTERM:
+                raise
+            raise Terminated from None
+        finally:
+            # Where Python has no handler of ours, Ray's stays: it ends Ray's processes.
+            if is_main and callable(before):
+                signal.signal(signal.SIGTERM, before)
+        # Python ignores an exception in its hooks around a fork, that of a handler too.
+        if signal.SIGTERM in noted():
+            if not callable(before):
+                raise Terminated
+            before(signal.SIGTERM, None)
+
+
+@contextmanager
+def _noted_signals() -> Iterator[Callable[[], frozenset[int]]]:
+    """Give a function that returns the signals that came inside the block.
+
+    Python writes each there before its handler is called.
+    """
+    reader, writer = os.pipe()
+    for end in (reader, writer):
+        os.set_blocking(end, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def noted() -> frozenset[int]:
+        with suppress(BlockingIOError):
+            return frozenset(os.read(reader, 4096))
+        return frozenset()
+
     try:
-        yield
-    except SystemExit as end:
-        if end.code != signal.SIGTERM:
-            raise
-        raise Terminated from None
+        yield noted
     finally:
-        is_main = threading.current_thread() is threading.main_thread()
-        # Where Python has no handler of ours, Ray's stays: it ends Ray's processes.
-        if is_main and callable(before):
-            signal.signal(signal.SIGTERM, before)
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)

@@ -57,6 +57,24 @@ def test_sigterm_while_ray_starts_is_an_interrupt_too():
         raise SystemExit(3)
 
 
+def test_sigterm_whose_exception_python_ignores_is_not_lost():
+    def start() -> None:
+        # What becomes of Ray's SystemExit in a hook around a fork.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        terminate()
+
+    with pytest.raises(Terminated), terminable(), keeping_sigterm():
+        start()
+    heard = []
+    with Interrupts(lambda: None, lambda: heard.append("ends")) as interrupts:
+        with keeping_sigterm():
+            start()
+        assert interrupts.is_terminated
+        with keeping_sigterm():
+            pass
+    assert heard == ["ends"]
+
+
 def test_default_handler_is_left_to_ray():
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
