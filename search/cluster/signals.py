@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -122,7 +123,8 @@ def keeping_sigterm() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     with _noted_signals() if is_main else nullcontext(frozenset[int]) as noted:
         try:
-            yield
+            with _ends_unprinted():
+                yield
         except SystemExit as end:
             if end.code != signal.SIGTERM:
                 raise
@@ -131,7 +133,7 @@ def keeping_sigterm() -> Iterator[None]:
             # Where Python has no handler of ours, Ray's stays: it ends Ray's processes.
             if is_main and callable(before):
                 signal.signal(signal.SIGTERM, before)
-        # Python ignores an exception in its hooks around a fork, that of a handler too.
+        # The exception of a handler is lost in a hook of Python's, such as those around a fork.
         if signal.SIGTERM in noted():
             if not callable(before):
                 raise Terminated
@@ -160,3 +162,22 @@ def _noted_signals() -> Iterator[Callable[[], frozenset[int]]]:
         signal.set_wakeup_fd(before)
         os.close(reader)
         os.close(writer)
+
+
+@contextmanager
+def _ends_unprinted() -> Iterator[None]:
+    """Print no traceback where Python ignores the exception of a handler of SIGTERM."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        found = unraisable.exc_value
+        if isinstance(found, Terminated):
+            return
+        if not (isinstance(found, SystemExit) and found.code == signal.SIGTERM):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -57,11 +58,15 @@ def test_sigterm_while_ray_starts_is_an_interrupt_too():
         raise SystemExit(3)
 
 
-def test_sigterm_whose_exception_python_ignores_is_not_lost():
+def test_sigterm_whose_exception_python_ignores_is_not_lost(capfd):
+    class Hook:
+        # As those around a fork, in which Ray's SystemExit is ignored.
+        def __del__(self) -> None:
+            terminate()
+
     def start() -> None:
-        # What becomes of Ray's SystemExit in a hook around a fork.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        terminate()
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+        Hook()
 
     with pytest.raises(Terminated), terminable(), keeping_sigterm():
         start()
@@ -73,6 +78,7 @@ def test_sigterm_whose_exception_python_ignores_is_not_lost():
         with keeping_sigterm():
             pass
     assert heard == ["ends"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_default_handler_is_left_to_ray():
