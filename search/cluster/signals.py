@@ -119,6 +119,17 @@ def keeping_sigterm() -> Iterator[None]:
     Raises:
         Terminated: SIGTERM came inside the block; Ray's handler turns it into a SystemExit.
     """
+    try:
+        with _restored_sigterm():
+            yield
+    except Terminated:
+        # The process ends, and with it the connections of Ray's threads.
+        threading.excepthook = _without_those_of_ray(threading.excepthook)
+        raise
+
+
+@contextmanager
+def _restored_sigterm() -> Iterator[None]:
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     with _noted_signals() if is_main else nullcontext(frozenset[int]) as noted:
@@ -181,3 +192,15 @@ def _ends_unprinted() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _without_those_of_ray(
+    hook: Callable[[threading.ExceptHookArgs], object],
+) -> Callable[[threading.ExceptHookArgs], object]:
+    """Return a hook that does not print the exceptions of Ray's threads."""
+
+    def filtered(failed: threading.ExceptHookArgs) -> None:
+        if failed.thread is None or not failed.thread.name.startswith("ray_"):
+            hook(failed)
+
+    return filtered

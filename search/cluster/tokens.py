@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import ray
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from search.provenance.provenance import AUTH_MODE
@@ -123,9 +124,14 @@ def keep_from_others(token: Token) -> str | None:
 def ray_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set Ray's variables of authentication inside the block, over the user's own values.
 
-    Ray reads them once a process, so it is made to read them again. Not to be used while this
-    process is connected.
+    Ray reads them once a process, so it is made to read them again.
+
+    Raises:
+        RuntimeError: This process is connected; Ray would end it at its next call, whose token
+            would be another.
     """
+    if ray.is_initialized():
+        raise RuntimeError("the variables of authentication are read again while Ray is connected")
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     _read_again()

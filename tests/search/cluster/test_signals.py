@@ -81,6 +81,23 @@ def test_sigterm_whose_exception_python_ignores_is_not_lost(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_threads_of_ray_end_unprinted_after_sigterm(monkeypatch):
+    printed = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: printed.append(failed.thread.name))
+
+    def fail_in(name: str) -> None:
+        thread = threading.Thread(target=lambda: 1 / 0, name=name)
+        thread.start()
+        thread.join()
+
+    fail_in("ray_listen_error_messages")
+    with pytest.raises(Terminated), terminable(), keeping_sigterm():
+        terminate()
+    fail_in("ray_listen_error_messages")
+    fail_in("own")
+    assert printed == ["ray_listen_error_messages", "own"]
+
+
 def test_default_handler_is_left_to_ray():
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

@@ -6,9 +6,7 @@ import signal
 import pytest
 
 from results.journal.journal import read_journal
-from search.cluster.connection import connected
 from search.cluster.signals import Interrupts
-from spaces.files.errors import ConfigError
 from tests.search.real_search import (
     Driver,
     RealSearch,
@@ -82,12 +80,3 @@ def test_search_that_is_ended_again_and_again_goes_on_to_the_same_end(
         assert again.wait() == 0, again.output
     assert events_of(search.run) == events_of(in_turn.run.path)
     assert events_of(search.run, "infrastructure") == []
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])
-def test_cluster_that_is_not_there_is_an_error(address, monkeypatch):
-    # A Ray that other tests have left in this process would do.
-    monkeypatch.setattr("ray.is_initialized", lambda: False)
-    message = rf"cannot join Ray at '{address}': .*veer cluster head"
-    with pytest.raises(ConfigError, match=message), connected(address):
-        pass
