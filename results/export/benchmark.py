@@ -25,7 +25,6 @@ from results.journal.journal import Journal
 from results.records.benchmark_row import BenchmarkRow
 from results.records.search_records import ModelsBenchmarked
 from spaces.files.atomic import write_text_atomically
-from trainable.cost.latency import Call
 from trainable.cost.macs import count_macs
 from trainable.cost.quiet_rounds import (
     MOST_WAITING,
@@ -35,6 +34,7 @@ from trainable.cost.quiet_rounds import (
     ratio_interval,
     time_quiet_rounds,
 )
+from trainable.cost.timing import Call
 from trainable.machine.cores import available_cores
 from trainable.machine.hardware import describe_hardware
 

@@ -22,10 +22,11 @@ from spaces.files.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.latency import LatencyCache, Timer, latency_ratio, time_interleaved
+from trainable.cost.latency import LatencyCache, latency_ratio
 from trainable.cost.macs import count_macs
 from trainable.cost.random_input_step import TeacherOrPlaceholder, step_size_key
 from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
+from trainable.cost.timing import CPU_TIMER, Timer
 from trainable.teachers.any_teacher import is_network
 from trainable.teachers.network import Teacher, load_teacher
 
@@ -69,7 +70,7 @@ class LimitChecker:
         cache_dir: Folder that keeps CPU times between runs.
         num_speakers: Training speakers, for the memory of the classifier; by default the
             teacher's number.
-        timer: Replaces `time_interleaved` in tests.
+        timer: Replaces `CPU_TIMER` in tests.
         computing: How trials are computed; the memory of a step depends on it.
 
     Raises:
@@ -84,7 +85,7 @@ class LimitChecker:
         teacher: Path | None,
         cache_dir: Path,
         num_speakers: int | None = None,
-        timer: Timer = time_interleaved,
+        timer: Timer = CPU_TIMER,
         computing: ComputeSettings = DEFAULT_COMPUTING,
     ) -> None:
         self._limits = limits
@@ -169,12 +170,15 @@ class LimitChecker:
         if ratio is None:
             # Untrained: the time does not depend on the values of the weights.
             student = build_network(config.model, torch.device("cpu")).eval()
-            ratio = latency_ratio(
+            latency = latency_ratio(
                 (student, _utterance(config.model)),
                 (loaded.model, _utterance(loaded.config.model)),
                 self._timer,
             )
-            self._latencies.put(model_hash, sha256, ratio)
+            ratio = latency.ratio
+            # One that a busy machine disturbed holds for this run alone.
+            if latency.is_steady:
+                self._latencies.put(model_hash, sha256, ratio)
         return ModelCost(value=ratio)
 
     def _gpu_memory(self, config: TrialConfig) -> ModelCost:

@@ -16,7 +16,8 @@ from search.review.trial_list import TrialList
 from search.use.system import EmbeddingSystem, Progress
 from trainable.calibration.logistic import LogisticFit, fit_llr
 from trainable.calibration.measures import SystemScores
-from trainable.cost.latency import Call, time_interleaved
+from trainable.cost.quiet_rounds import RoundPlan, time_quiet_rounds
+from trainable.cost.timing import Call
 from trainable.embedding.embedder import CropPlan
 from trainable.lists.pair_index import PairIndex
 from trainable.verification.metrics import Floats
@@ -24,8 +25,7 @@ from trainable.verification.metrics import Floats
 FUSED = "fused"
 # An utterance of 2 s, as in the benchmark.
 LATENCY_FRAMES = 200
-LATENCY_ROUNDS = 20
-_WARMUP_ROUNDS = 3
+LATENCY_PLAN = RoundPlan(rounds=20, warmup_rounds=3, limit_s=10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,7 +76,8 @@ def fuse_systems(
 def latencies_ms(systems: Sequence[EmbeddingSystem]) -> list[float | None]:
     """Return the median time from 2 s of audio to the embedding, on one thread of this machine.
 
-    The systems take turns. None for one whose embeddings are in a file.
+    The systems take turns. None for one whose embeddings are in a file, and where other work on
+    the machine left no call undisturbed.
     """
     generator = torch.Generator().manual_seed(0)
     num_samples = (LATENCY_FRAMES - 1) * HOP_SAMPLES
@@ -90,13 +91,13 @@ def latencies_ms(systems: Sequence[EmbeddingSystem]) -> list[float | None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seconds = time_interleaved(
-            calls, rounds=LATENCY_ROUNDS, warmup_rounds=_WARMUP_ROUNDS, seed=0
-        )
+        timed = time_quiet_rounds(calls, LATENCY_PLAN)
     finally:
         torch.set_num_threads(before)
     return [
-        1000 * statistics.median(seconds[str(place)]) if str(place) in seconds else None
+        1000 * statistics.median(seconds)
+        if str(place) in calls and (seconds := timed.quiet_s(str(place)))
+        else None
         for place in range(len(systems))
     ]
 

@@ -188,7 +188,7 @@ def measured_latencies(bank_folder: Path, file: Path) -> list[float]:
 
 def _ratio(model: AnyModelConfig, teacher: Any) -> float:
     inputs = torch.randn(1, NUM_FRAMES, model.num_mels)
-    return latency_ratio((build_model(model).eval(), inputs), (teacher, inputs))
+    return latency_ratio((build_model(model).eval(), inputs), (teacher, inputs)).ratio
 
 
 def _played(

@@ -21,8 +21,8 @@ from models.fused.products import linear
 from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
 from trainable.config.trial_config import LossConfig
-from trainable.cost.latency import time_interleaved
 from trainable.cost.macs import count_macs
+from trainable.cost.timing import time_interleaved
 from trainable.loss.distillation import cosine_distillation
 from trainable.loss.terms import aam_softmax_logits
 from trainable.machine.cores import available_cores

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainable.cost.latency import Call
+from trainable.cost.timing import Call
 
 # Share of a call's time. A call of one thread on an idle machine waits for less than 0.01.
 MOST_WAITING = 0.1

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 
-from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
+from models import MLPMixerConfig, SpeakerModel, build_model
 from spaces.files.errors import ConfigError
 from trainable.cost import latency as module
-from trainable.cost.latency import LatencyCache, latency_ratio
+from trainable.cost.latency import Latency, LatencyCache, latency_ratio
 
 FEAT_BTF = torch.zeros(1, 40, 80)
 
@@ -30,24 +31,78 @@ def mixer(num_blocks: int) -> SpeakerModel:
     return build_model(config).eval()
 
 
-def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
-    def timer(
-        calls: Mapping[str, Callable[[], object]], **settings: int
-    ) -> dict[str, list[float]]:
-        assert set(calls) == {"student", "teacher"}
-        assert settings == {"rounds": 15, "warmup_rounds": 3, "seed": 0}
-        assert all(call().shape == (1, 512) for call in calls.values())  # type: ignore[attr-defined]
+class Clock:
+    """Stands in for the timing.
+
+    Args:
+        first: The seconds of each network before it is known how many calls to make in a row.
+        sets: The seconds of the sets of rounds that follow.
+    """
+
+    def __init__(self, first: Mapping[str, float], *sets: Mapping[str, list[float]]) -> None:
+        self.first, self.sets = first, sets
+        self.in_a_row: list[dict[str, int]] = []
+
+    def __call__(
+        self,
+        calls: Mapping[str, Callable[[], object]],
+        *,
+        rounds: int,
+        warmup_rounds: int,
+        seed: int,
+    ) -> Mapping[str, list[float]]:
         assert torch.get_num_threads() == 1
         assert torch.is_inference_mode_enabled()
-        # The medians, 3 and 4, have another ratio.
-        return {"student": [1.0, 3.0, 10.0], "teacher": [4.0, 2.0, 40.0]}
+        is_first = not self.in_a_row
+        assert (rounds, warmup_rounds) == ((3, 3) if is_first else (15, 0))
+        assert seed == max(0, len(self.in_a_row) - 1)
+        self.in_a_row.append({name: num_embedded(call) for name, call in calls.items()})
+        if is_first:
+            return {name: [seconds] * rounds for name, seconds in self.first.items()}
+        return self.sets[seed]
 
-    model = build_model(LSTMAutoencoderConfig(hidden_dim=8)).eval()
-    assert latency_ratio((mixer(1), FEAT_BTF), (model, FEAT_BTF), timer) == 0.25
+
+def num_embedded(call: Callable[[], object]) -> int:
+    with patch.object(SpeakerModel, "embed", autospec=True) as embed:
+        call()
+    return int(embed.call_count)
+
+
+STEADY = {"student": [1.0] * 15, "teacher": [4.0] * 15}
+# Half of the rounds were disturbed.
+UNSTEADY = {"student": [1.0] * 7 + [3.0] * 8, "teacher": [4.0] * 15}
+
+
+def test_the_faster_network_is_called_as_often_in_a_row_as_takes_the_time_of_the_other() -> None:
+    clock = Clock({"student": 0.1, "teacher": 0.42}, STEADY)
+    networks = (mixer(1), FEAT_BTF), (mixer(2), FEAT_BTF)
+    assert latency_ratio(*networks, clock) == Latency(0.25 / 4)
+    assert clock.in_a_row == [{"student": 1, "teacher": 1}, {"student": 4, "teacher": 1}]
+    slow = Clock({"student": 1.0, "teacher": 0.5}, STEADY)
+    assert latency_ratio(*networks, slow) == Latency(0.5)
+    assert slow.in_a_row[1] == {"student": 1, "teacher": 2}
+
+
+def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
+    # The ratio of the medians, 3 and 4, is another.
+    rounds = {"student": [1.0, 3.0, 10.0] * 5, "teacher": [4.0, 12.0, 40.0] * 5}
+    clock = Clock({"student": 1.0, "teacher": 1.0}, rounds)
+    assert latency_ratio((mixer(1), FEAT_BTF), (mixer(1), FEAT_BTF), clock) == Latency(0.25)
+
+
+def test_rounds_are_repeated_until_the_ratio_is_steady() -> None:
+    once = {"student": 1.0, "teacher": 1.0}
+    networks = (mixer(1), FEAT_BTF), (mixer(1), FEAT_BTF)
+    clock = Clock(once, UNSTEADY, STEADY)
+    assert latency_ratio(*networks, clock) == Latency(0.25)
+    assert len(clock.in_a_row) == 3
+    busy = Clock(once, *[UNSTEADY] * 4)
+    assert latency_ratio(*networks, busy) == Latency(0.75, is_steady=False)
+    assert len(busy.in_a_row) == 5
 
 
 def test_a_network_of_eight_blocks_takes_longer_than_one_of_one() -> None:
-    ratio = latency_ratio((mixer(8), FEAT_BTF), (mixer(1), FEAT_BTF))
+    ratio = latency_ratio((mixer(8), FEAT_BTF), (mixer(1), FEAT_BTF)).ratio
     assert 2 < ratio < 20
 
 

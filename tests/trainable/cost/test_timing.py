@@ -2,7 +2,7 @@
 
 import time
 
-from trainable.cost.latency import CPU_TIMER, time_interleaved
+from trainable.cost.timing import CPU_TIMER, time_interleaved
 
 
 def turns(seed: int, rounds: int = 20, warmup_rounds: int = 2) -> tuple[str, dict[str, int]]:
