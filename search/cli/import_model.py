@@ -13,6 +13,11 @@ from search.cli.options import AllowCodeOption, permit
 if TYPE_CHECKING:
     from trainable.checkpoints.foreign_weights import FittedWeights
 
+# A list of its own, since the catalogue imports PyTorch, which the help must not wait for.
+FAMILIES = (
+    "mlp_mixer, mlp_mixer_hybrid, mlp_mixer_autoencoder, lstm_autoencoder, resnet_se34l, "
+    "ecapa_tdnn, next_tdnn"
+)
 _MAX_LISTED = 5
 
 
@@ -24,14 +29,25 @@ def import_checkpoint(
             "PyTorch Lightning checkpoint, a plain state dict, or .safetensors."
         ),
     ],
-    family: Annotated[str, typer.Option(help="Family of the model, such as resnet_se34l.")],
+    family: Annotated[
+        str, typer.Option(help=f"Family of the model: {FAMILIES}, or package.module:Class.")
+    ],
     out: Annotated[Path, typer.Option(help="Model file to write; ends in .model.")],
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="A size of the model, e.g. --set model.embedding_dim=256. Repeatable.",
+            help="A size of the model, e.g. --set model.embedding_dim=256, or loss.scale of its "
+            "classifier. Repeatable.",
+        ),
+    ] = None,
+    train_list: Annotated[
+        Path | None,
+        typer.Option(
+            help="Import voxceleb_trainer's classifier (AAM-softmax) too: the train list of "
+            "CHECKPOINT, whose speakers in sorted order are its classes.",
+            show_default=False,
         ),
     ] = None,
     code: AllowCodeOption = False,
@@ -47,10 +63,12 @@ def import_checkpoint(
 
     permit(code)
     require_writable(out.parent)
-    imported = import_model(checkpoint, model_only_config(family, overrides or ()), out)
+    config = model_only_config(family, overrides or ())
+    imported = import_model(checkpoint, config, out, train_list)
     lines = [
         f"{imported.file}: {family}, {imported.num_params:,} parameters, "
         f"{len(imported.fitted.weights)} tensors",
+        *([f"classifier of {imported.num_speakers:,} speakers"] if train_list else []),
         *_remarks(imported.fitted),
     ]
     for line in lines:

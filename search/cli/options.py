@@ -68,6 +68,16 @@ ThreadsOption = Annotated[
         "measurement shows that others take them.",
     ),
 ]
+WorkerThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="CPU threads; by default as many CPUs as this process may use, and fewer if a "
+        "measurement shows that others take them. With --workers, of each worker; by default an "
+        "equal share of the CPUs, without a measurement.",
+    ),
+]
 StopAtOption = Annotated[
     str | None,
     typer.Option(
@@ -134,7 +144,7 @@ AllowCodeOption = Annotated[
     typer.Option(
         "--allow-code",
         help="Allow your own code to run: models named package.module:Class, from the working "
-        "folder, and plug-in teachers.",
+        "folder, and teachers that are plug-ins, TorchScript or torch.export files.",
     ),
 ]
 

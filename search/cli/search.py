@@ -22,6 +22,7 @@ from search.cli.options import (
 from search.cli.outcome import run_and_print
 from search.config.kinds import SchedulerKind, SearchDevice
 from search.suggest.sampler_kind import SamplerKind
+from trainable.config.teacher_forms import TEACHER_FORMS
 
 
 def search(
@@ -42,8 +43,7 @@ def search(
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="Teacher: a model file, a training run's folder, a .parquet file of embeddings, "
-            "an ONNX, TorchScript or torch.export file, or the .yaml file of one or of a plug-in."
+            help=f"Teacher: {TEACHER_FORMS}."
         ),
     ] = None,
     space: Annotated[

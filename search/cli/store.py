@@ -43,8 +43,8 @@ def build(
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="Also compute this teacher's targets: a model file, a training run's folder, or "
-            "an ONNX, TorchScript or torch.export file."
+            help="Also compute this teacher's targets: a model file or run folder of Veer, or an "
+            "ONNX, TorchScript or torch.export (.pt2) file, or the .yaml file of one."
         ),
     ] = None,
     crops: Annotated[

@@ -14,8 +14,8 @@ from search.cli.options import (
     GpuWorkersOption,
     SeedOption,
     SetOption,
-    ThreadsOption,
     WorkersOption,
+    WorkerThreadsOption,
     permit,
 )
 from search.cli.teacher_files import convert, show
@@ -40,7 +40,7 @@ def train(
     overrides: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    threads: WorkerThreadsOption = None,
     workers: WorkersOption = 1,
     gpu: GpuWorkersOption = False,
     address: AddressOption = None,

@@ -10,11 +10,12 @@ import typer
 from search.cli.console import console
 from search.cli.convert import refuse_lacking
 from search.cli.options import AllowCodeOption, permit
+from trainable.config.teacher_forms import TEACHER_FORMS
 
 
 def show(
     teacher: Annotated[
-        Path, typer.Argument(help="As --teacher of `veer search`: a file, or a run folder.")
+        Path, typer.Argument(help=f"The teacher: {TEACHER_FORMS}.")
     ],
     code: AllowCodeOption = False,
 ) -> None:

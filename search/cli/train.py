@@ -15,13 +15,14 @@ from search.cli.options import (
     GpuWorkersOption,
     RunSetOption,
     SeedOption,
-    ThreadsOption,
     WorkersOption,
+    WorkerThreadsOption,
     permit,
 )
 from search.cli.training import run_and_show
 from search.full_training.plan import Workers
 from spaces.files.errors import ConfigError
+from trainable.config.teacher_forms import TEACHER_FORMS
 
 if TYPE_CHECKING:
     from trainable.config.trial_config import TrainRunConfig
@@ -45,7 +46,7 @@ def train(
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="With a --preset that distils: a model file, or a training run's folder."
+            help=f"With a --preset that distils: {TEACHER_FORMS}."
         ),
     ] = None,
     out: Annotated[
@@ -58,7 +59,7 @@ def train(
     overrides: RunSetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    threads: WorkerThreadsOption = None,
     workers: WorkersOption = 1,
     gpu: GpuWorkersOption = False,
     address: AddressOption = None,

@@ -14,6 +14,7 @@ from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, Sc
 from search.suggest.sampler_kind import SamplerKind
 from spaces.files.complaints import did_you_mean
 from spaces.files.settings import Settings
+from trainable.config.teacher_forms import TEACHER_FORMS
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
@@ -66,9 +67,7 @@ class SearchConfig(Settings):
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(
         None,
-        description="Model file, run folder, .parquet of embeddings, ONNX, TorchScript or "
-        "torch.export file, or .yaml of one or of a plug-in; none is needed where no trial "
-        "distils.",
+        description=f"The teacher: {TEACHER_FORMS}; none is needed where no trial distils.",
     )
     targets: TargetsConfig = Field(
         default_factory=TargetsConfig,

@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-TAKEN = (
-    "Veer takes a model file or run folder of its own, a .parquet file of embeddings, an ONNX, "
-    "TorchScript or torch.export file, or the .yaml file of a voxceleb_trainer plug-in"
-)
+from trainable.config.teacher_forms import TEACHER_FORMS
+
+TAKEN = f"Veer takes {TEACHER_FORMS}"
 AS_PARQUET = (
     "write its embeddings as Parquet, a row an utterance, and give that file (docs/teachers.md, "
     '"A file of embeddings")'

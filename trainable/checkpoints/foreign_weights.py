@@ -168,7 +168,8 @@ def _check_front_end(weights: Mapping[str, Tensor]) -> None:
         if _MEL_BANK.search(name) and each.shape[-1] != NUM_MELS:
             raise CheckpointError(
                 f"its front end must have {NUM_MELS} mel bins, as Veer's, got {each.shape[-1]} "
-                f"({name}): embeddings of other log-mels would be worthless"
+                f"({name}): embeddings of other log-mels would be worthless; train with n_mels: "
+                f"{NUM_MELS}, or use the model as a plug-in (docs/teachers.md)"
             )
         if _NO_PRE_EMPHASIS.search(name):
             raise CheckpointError(

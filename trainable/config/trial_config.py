@@ -20,6 +20,7 @@ from spaces.files.yaml_file import load_model, read_yaml
 from spaces.stage_weights import normalise_weights
 from trainable.config.loss_config import LossConfig
 from trainable.config.needs import NEEDS, NEUTRAL, without_later_defaults
+from trainable.config.teacher_forms import TEACHER_FORMS
 from trainable.config.training_config import TrainingConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
@@ -114,8 +115,7 @@ class TrainRunConfig(Settings):
     corpus: CorpusConfig = Field(description="Where the audio and its lists are.")
     teacher: Path | None = Field(
         None,
-        description="The teacher: model file, run folder, .parquet of embeddings, or .yaml of a "
-        "plug-in; needed for distillation only.",
+        description=f"The teacher: {TEACHER_FORMS}; needed for distillation only.",
     )
     teacher_sha256: str | None = Field(None, description="Hash that the teacher's file must have.")
     targets: TargetsConfig = Field(

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from models import LogMel
+from models.catalogue import BUILDERS
+from search.cli.import_model import FAMILIES
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import done, veer
@@ -103,6 +105,10 @@ def test_a_trainers_folder_is_never_replaced(world: Path, tmp_path: Path) -> Non
     with pytest.raises(RunError, match=r"got models/ResNetSE34L.py; choose another folder"):
         veer("export", world / "trained", *FOR, trainer)
     assert (trainer / "models" / "ResNetSE34L.py").read_text() == "theirs"
+
+
+def test_the_help_of_import_names_every_family() -> None:
+    assert FAMILIES.split(", ") == list(BUILDERS)
 
 
 def test_weights_come_back_and_are_evaluated(world: Path, tmp_path: Path) -> None:

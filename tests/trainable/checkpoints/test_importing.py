@@ -10,13 +10,19 @@ import torch
 from safetensors.torch import save_file
 
 from models import LogMel
-from spaces.files.errors import CheckpointError, ConfigError
+from spaces.files.errors import CheckpointError, ConfigError, CorpusError
 from tests.worlds.trainers_resnet import MainModel
 from tests.worlds.untrained_models import FAMILIES, model_trial, untrained_model
 from trainable.checkpoints.importing import import_model, model_only_config
 from trainable.checkpoints.loading import load_speaker_model
+from trainable.teachers.network import load_teacher
 
 CONFIG = FAMILIES["mixer"]
+SIZES = [
+    f"model.{key}={value}"
+    for key, value in CONFIG.model_dump(exclude_defaults=True).items()
+    if key != "family"
+]
 Weights = dict[str, torch.Tensor]
 LOSS = torch.ones(5, 24)
 
@@ -107,7 +113,8 @@ def test_another_front_end_is_refused(tmp_path: Path) -> None:
     state = MainModel(32, "SAP", n_mels=40).state_dict()
     torch.save(state, tmp_path / "theirs.model")
     config = model_only_config("resnet_se34l", ["model.embedding_dim=32"])
-    with pytest.raises(CheckpointError, match=r"must have 80 mel bins, as Veer's, got 40 \(torch"):
+    message = r"must have 80 mel bins, as Veer's, got 40 \(torch.*; train with n_mels: 80, or"
+    with pytest.raises(CheckpointError, match=message):
         import_model(tmp_path / "theirs.model", config, tmp_path / "own.model")
     older = {"torchfb.mel_scale.fb": torch.ones(257, 80)}
     torch.save(older, tmp_path / "older.model")
@@ -141,6 +148,35 @@ def test_a_model_without_its_decoder_is_whole(tmp_path: Path) -> None:
     done = import_model(tmp_path / "theirs.model", model_trial(config), tmp_path / "own.model")
     assert len(done.fitted.not_in_file) == 4
     assert load_speaker_model(done.file).model.state_dict().keys() == state.keys()
+
+
+def test_the_classifier_has_the_speakers_of_the_train_list(
+    weights: Weights, tmp_path: Path
+) -> None:
+    centres_KD = torch.arange(72.0).reshape(3, 24)
+    weights = prefixed("module.__S__.", weights) | {"module.__L__.weight": centres_KD}
+    torch.save({"model_state_dict": weights}, tmp_path / "theirs.model")
+    train_list = tmp_path / "train_list.txt"
+    # The trainer numbers sorted names, capitals first, whatever the order of the lines.
+    train_list.write_text("id2 a.wav\nId9 b.wav\nid2 c.wav\nid10 d.wav\n")
+    config = model_only_config("mlp_mixer", [*SIZES, "loss.scale=32"])
+    done = import_model(tmp_path / "theirs.model", config, tmp_path / "own.model", train_list)
+    assert (done.num_speakers, done.fitted.left_out) == (3, ())
+    centres = load_teacher(done.file).centres
+    assert centres is not None
+    assert (centres.speakers, centres.scale) == (("Id9", "id10", "id2"), 32)
+    assert torch.equal(centres.weight_KD, centres_KD)
+
+    train_list.write_text("id2 a.wav\nid10 d.wav\n")
+    message = r"train_list.txt: must have as many speakers .*theirs.model has classes, 3, got 2;"
+    with pytest.raises(CorpusError, match=message):
+        import_model(tmp_path / "theirs.model", config, tmp_path / "no.model", train_list)
+    weights["__L__.W"] = weights.pop("module.__L__.weight").T
+    torch.save(weights, tmp_path / "am.model")
+    message = r"AAM-softmax, __L__.weight .*got __L__.W \(24, 3\)"
+    with pytest.raises(CheckpointError, match=message):
+        import_model(tmp_path / "am.model", config, tmp_path / "no.model", train_list)
+    assert not (tmp_path / "no.model").exists()
 
 
 class Trap:
