@@ -69,7 +69,7 @@ class BenchmarkConfig:
     warmup_rounds: int = 3
     num_frames: int = 200
     seed: int = 0
-    limit_s: float = 60.0
+    limit_s: float = 20.0
     most_waiting: float = MOST_WAITING
 
     def __post_init__(self) -> None:

@@ -17,6 +17,8 @@ from trainable.cost.timing import Call
 MOST_WAITING = 0.1
 # Threads of PyTorch and of ONNX Runtime wait for more work actively for some milliseconds.
 PAUSE_S = 0.005
+# In so many times the rounds that were wanted, where calls are disturbed.
+MOST_REPEATS = 10
 _TASKS = Path("/proc/self/task")
 _NS = 1e-9
 
@@ -28,7 +30,8 @@ class RoundPlan:
     Attributes:
         rounds: Undisturbed times wanted of each call.
         warmup_rounds: Rounds before, which are not timed.
-        limit_s: Seconds after which no further round begins, once `rounds` rounds are done.
+        limit_s: Seconds after which no further round begins, once `rounds` rounds are done; no
+            more than `MOST_REPEATS` times these begin in any case.
         most_waiting: Share of a call's time that it may have waited to count as undisturbed.
         num_threads: Threads that each call computes with.
         seed: Seed of the order of the calls in a round.
@@ -97,8 +100,11 @@ def time_quiet_rounds(
     timed = TimedRounds({name: [] for name in calls})
     end_s = time.monotonic() + plan.limit_s
     number = 0
-    while number < plan.warmup_rounds + plan.rounds or (
-        time.monotonic() < end_s and not _is_enough(timed, plan.rounds)
+    at_least = plan.warmup_rounds + plan.rounds
+    while number < at_least or (
+        time.monotonic() < end_s
+        and number < MOST_REPEATS * at_least
+        and not _is_enough(timed, plan.rounds)
     ):
         for name in generator.sample(list(calls), len(calls)):
             if plan.num_threads > 1:
@@ -107,7 +113,7 @@ def time_quiet_rounds(
             if number >= plan.warmup_rounds:
                 timed.calls[name].append(call)
         number += 1
-        if on_round and number <= plan.warmup_rounds + plan.rounds:
+        if on_round and number <= at_least:
             on_round()
     return timed
 

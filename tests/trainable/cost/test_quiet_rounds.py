@@ -62,6 +62,8 @@ def test_disturbed_rounds_are_repeated_up_to_a_limit(monkeypatch: pytest.MonkeyP
     assert rounds_of([False], monkeypatch) == 3
     assert rounds_of([False, True, False, False], monkeypatch) == 5
     assert rounds_of([False] * 9, monkeypatch, limit_s=0.0) == 3
+    # Ten times as many as begin in any case, the warm-up among them.
+    assert rounds_of([False] * 99, monkeypatch) == 39
 
 
 def test_figures_are_of_undisturbed_calls() -> None:
