@@ -20,7 +20,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import content_sha256, known_list_warning
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
-from trainable.foreign_models.graph_config import teacher_digest
+from trainable.foreign_models.graph import teacher_digest
 from trainable.lists.pair_checks import IndexedList, pair_warnings, speaker_warnings
 from trainable.lists.parsing import TrialPair
 from trainable.verification.score_evaluator import validation_index, validation_speakers

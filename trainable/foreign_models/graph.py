@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.frontend import NUM_MELS
+from spaces.files.digest import file_sha256
 from spaces.files.errors import CheckpointError, ConfigError, TrainingError
 from trainable.foreign_models.graph_config import (
     GraphConfig,
@@ -20,6 +21,7 @@ from trainable.foreign_models.graph_config import (
     InputKind,
     Layout,
     graph_digest,
+    is_graph,
     read_graph,
 )
 from trainable.foreign_models.graph_process import GraphError, GraphProcess, laid_out
@@ -55,6 +57,19 @@ class Graph:
             "teacher_output": facts.output,
         }
 
+    def require_unchanged(self) -> None:
+        """Check that the files of the graph are those that its facts are of.
+
+        Raises:
+            CheckpointError: They are not.
+        """
+        now, then = graph_digest(self.config.graph, self.facts.weights), self.facts.sha256
+        if now != then:
+            raise CheckpointError(
+                f"{self.config.graph}: the teacher has changed (SHA-256 {now[:12]}, at the start "
+                f"{then[:12]}); restore it, or begin another run"
+            )
+
     def process(self, num_threads: int = 1) -> GraphProcess:
         """Return its process, not started."""
         process = GraphProcess(self.config, num_threads)
@@ -72,27 +87,39 @@ def open_graph(teacher: Path) -> Graph:
     """
     config = read_graph(teacher)
     if config.found is None:
-        return _opened(config, config.graph.stat().st_mtime_ns)
-    now = graph_digest(config.graph, config.found.weights)
-    if now != config.found.sha256:
-        raise CheckpointError(
-            f"{config.graph}: the teacher has changed (SHA-256 {now[:12]}, in {teacher} "
-            f"{config.found.sha256[:12]}); restore it, or begin another run"
-        )
-    return Graph(config=config, facts=config.found)
+        facts = _found_out(config, config.graph.stat().st_mtime_ns)
+        # Not from the cache, whose key does not have the files of the weights.
+        now = graph_digest(config.graph, facts.weights)
+        return Graph(config=config, facts=facts.model_copy(update={"sha256": now}))
+    graph = Graph(config=config, facts=config.found)
+    graph.require_unchanged()
+    return graph
+
+
+def teacher_digest(teacher: Path) -> str:
+    """Return the hash that identifies a teacher: of its file; of a graph, with its weights.
+
+    Which files hold weights of a graph is known from a run's YAML, or found out by opening it.
+
+    Raises:
+        VeerError: The graph cannot be opened; see `open_graph`.
+    """
+    if not is_graph(teacher):
+        return file_sha256(teacher)
+    config = read_graph(teacher)
+    if config.found is None:
+        return open_graph(teacher).facts.sha256
+    return graph_digest(config.graph, config.found.weights)
 
 
 @lru_cache(maxsize=4)
-def _opened(config: GraphConfig, changed_ns: int) -> Graph:  # noqa: ARG001 - part of the key
+def _found_out(config: GraphConfig, changed_ns: int) -> GraphFacts:  # noqa: ARG001 - part of the key
     with ExitStack() as stack:
         trials = _Trials(config, stack)
         facts = _decided(config, trials.given, trials.found())
         weights = tuple(trials.ready["weights"])
         num_params = int(trials.ready["num_params"])
-    known = {"sha256": graph_digest(config.graph, weights), "weights": weights}
-    return Graph(
-        config=config, facts=facts.model_copy(update={**known, "num_params": num_params})
-    )
+    return facts.model_copy(update={"weights": weights, "num_params": num_params})
 
 
 def _only_input(config: GraphConfig, inputs: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -167,15 +167,3 @@ def graph_digest(graph: Path, weights: tuple[str, ...] = ()) -> str:
 @lru_cache(maxsize=8)
 def _hash_of(file: Path, changed_ns: int) -> str:  # noqa: ARG001 - part of the key
     return file_sha256(file)
-
-
-def teacher_digest(teacher: Path) -> str:
-    """Return the hash that identifies a teacher: of its file; of a run's YAML, of its graph.
-
-    Raises:
-        CheckpointError: The graph is missing.
-    """
-    if teacher.suffix not in _YAML or not is_graph(teacher):
-        return file_sha256(teacher)
-    config = read_graph(teacher)
-    return graph_digest(config.graph, config.found.weights if config.found else ())

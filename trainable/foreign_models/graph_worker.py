@@ -43,7 +43,8 @@ def load_onnx(path: str, num_threads: int) -> Loaded:
     import onnx
     import onnxruntime
 
-    graph = onnx.load(path, load_external_data=False).graph
+    model = onnx.load(path, load_external_data=False)
+    initializers = model.graph.initializer
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = num_threads, 1
     options.log_severity_level = 3
@@ -52,8 +53,8 @@ def load_onnx(path: str, num_threads: int) -> Loaded:
     names = [each.name for each in session.get_outputs()]
     facts = {
         "inputs": [_onnx_value(each) for each in inputs],
-        "num_params": sum(math.prod(each.dims) for each in graph.initializer),
-        "weights": sorted(set(_external_files(graph.initializer))),
+        "num_params": sum(math.prod(each.dims) for each in initializers),
+        "weights": sorted(set(external_files(model))),
     }
 
     def run(batch: Array) -> Named:
@@ -68,10 +69,16 @@ def _onnx_value(value: Any) -> dict[str, Any]:
     return {"name": value.name, "shape": shape, "type": value.type}
 
 
-def _external_files(tensors: Any) -> Iterator[str]:
-    """Yield the files beside the graph that hold weights."""
-    for tensor in tensors:
-        yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+def external_files(message: Any) -> Iterator[str]:
+    """Yield the files beside the graph that hold weights, of the tensors anywhere in a message."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield from (entry.value for entry in message.external_data if entry.key == "location")
+        return
+    # Also in the bodies of loops and branches, in constants and in functions.
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for each in [value] if hasattr(value, "DESCRIPTOR") else value:
+                yield from external_files(each)
 
 
 def load_torchscript(path: str, num_threads: int) -> Loaded:

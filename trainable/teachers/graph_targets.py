@@ -105,6 +105,8 @@ class GraphTask(TargetShard):
         return False
 
     def _embedded(self) -> Generator[Embedded]:
+        # The store's key has the hash of the start: others would be kept under it.
+        self.graph.require_unchanged()
         with self.graph.process(torch.get_num_threads()) as process:
             for chosen, count_U, emb_BD in embedded(process, self._batches()):
                 require_embeddings(self.graph, emb_BD, sum(count_U))

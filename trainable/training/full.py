@@ -18,7 +18,7 @@ from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
-from trainable.foreign_models.graph_config import teacher_digest
+from trainable.foreign_models.graph import teacher_digest
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import Ranks, current_ranks

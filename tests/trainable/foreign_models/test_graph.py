@@ -7,13 +7,19 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from spaces.files.errors import CheckpointError, ConfigError, TrainingError
 from tests.worlds.graphs import DIM, embedded, write_onnx
-from trainable.foreign_models.graph import open_graph
+from trainable.foreign_models.graph import open_graph, teacher_digest
 from trainable.foreign_models.graph_config import graph_kind, is_graph, read_graph
 from trainable.foreign_models.graph_process import GraphError
-from trainable.foreign_models.graph_worker import load_export, load_torchscript, serve
+from trainable.foreign_models.graph_worker import (
+    external_files,
+    load_export,
+    load_torchscript,
+    serve,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +100,39 @@ def test_weights_beside_the_graph_are_part_of_its_hash(tmp_path: Path) -> None:
     onnx.save(
         model, str(graph), save_as_external_data=True, location="g.data", size_threshold=0
     )
-    facts = open_graph(graph).facts
-    assert facts.weights == ("g.data",)
-    assert facts.sha256 != whole
+    opened = open_graph(graph)
+    assert opened.facts.weights == ("g.data",)
+    assert opened.facts.sha256 == teacher_digest(graph) != whole
+    (tmp_path / "teacher.yaml").write_text("graph: g.onnx\n")
+    assert teacher_digest(tmp_path / "teacher.yaml") == opened.facts.sha256
+
+    # The graph's own file stays as it is.
+    weights = bytearray((tmp_path / "g.data").read_bytes())
+    weights[0] ^= 1
+    (tmp_path / "g.data").write_bytes(weights)
+    assert open_graph(graph).facts.sha256 == teacher_digest(graph) != opened.facts.sha256
+    with pytest.raises(CheckpointError, match=r"g\.onnx: the teacher has changed \(SHA-256"):
+        opened.require_unchanged()
     (tmp_path / "g.data").rename(tmp_path / "moved.data")
     ended = r"(?s)copy\.onnx: the teacher's process ended .*g\.data"
     with pytest.raises(TrainingError, match=ended):
         open_graph(write_copy(graph))
+
+
+def test_weights_in_a_branch_are_part_of_the_hash_too(tmp_path: Path) -> None:
+    values = numpy_helper.from_array(np.ones(4, np.float32), "c")
+    value = helper.make_tensor_value_info("v", onnx.TensorProto.FLOAT, [4])
+    node = helper.make_node("Constant", [], ["v"], value=values)
+    branch = helper.make_graph([node], "branch", [], [value])
+    choice = helper.make_node("If", ["b"], ["v"], then_branch=branch, else_branch=branch)
+    boolean = helper.make_tensor_value_info("b", onnx.TensorProto.BOOL, [])
+    model = helper.make_model(helper.make_graph([choice], "g", [boolean], [value]))
+    onnx.save(
+        model, str(tmp_path / "g.onnx"), save_as_external_data=True, location="g.data",
+        size_threshold=0, convert_attribute=True,
+    )  # fmt: skip
+    found = list(external_files(onnx.load(str(tmp_path / "g.onnx"), load_external_data=False)))
+    assert found == ["g.data", "g.data"]
 
 
 def write_copy(graph: Path) -> Path:

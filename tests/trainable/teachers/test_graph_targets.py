@@ -11,8 +11,8 @@ from tests.worlds.graphs import DIM, embedded, write_onnx
 from tests.worlds.small_teacher import BANK, drawn, opened
 from trainable.audio.reading import load_wave
 from trainable.features.training_data import TrainingData, all_copies
-from trainable.foreign_models.graph import open_graph
-from trainable.foreign_models.graph_config import read_graph, teacher_digest
+from trainable.foreign_models.graph import open_graph, teacher_digest
+from trainable.foreign_models.graph_config import read_graph
 from trainable.teachers.any_teacher import (
     GRAPH_FILE,
     facts_of_file,
