@@ -33,6 +33,9 @@ MAX_ERROR_BARS = 100
 # Latencies within this fraction of each other count as equal: two benchmarks of the same network
 # differ by about as much.
 LATENCY_TOLERANCE = 0.02
+# Where the teacher costs more than this many times the costliest student, the axis is logarithmic:
+# on a linear one all students would lie in the lower half.
+TEACHER_MIN_RATIO = 2.0
 # The VEER axis shows at least this many percentage points: smaller differences are mostly noise.
 _MIN_SPAN_PCT = 1.0
 
@@ -123,9 +126,11 @@ def veer_by_cost(view: RunView, cost: CostAxis) -> go.Figure | None:
     _add_teacher(figure, view, cost)
     _widen_veer_axis(figure)
     costs = [cost.values[trial.trial] for trial in trials]
+    is_squeezed = False
     if cost.teacher is not None:
+        is_squeezed = spans_decades([max(costs), cost.teacher], TEACHER_MIN_RATIO)
         costs.append(cost.teacher)
-    if spans_decades(costs):
+    if is_squeezed or spans_decades(costs):
         figure.update_xaxes(**axis(f"{cost.title}, log scale", **log_ticks(costs)))
     return figure
 

@@ -127,6 +127,21 @@ def test_the_axis_is_logarithmic_where_the_range_asks(measured: RunView) -> None
     assert size.layout.xaxis.type is None  # 1000 to 4000
 
 
+@pytest.mark.parametrize(("teacher_ms", "kind"), [(7.9, None), (8.1, "log")])
+def test_a_teacher_far_off_leaves_the_students_room(
+    view_of: ViewOf, teacher_ms: float, kind: str | None
+) -> None:
+    records: list[Record] = [STARTED]
+    rows = [row("teacher", teacher_ms)]
+    for trial, ms in enumerate((3.0, 4.0)):
+        records += trial_records(trial, [10.0 + trial])
+        rows.append(row(f"trial {trial}", ms))
+    records.append(made_record("benchmark", hardware={}, rows=rows))
+    figure = veer_by_latency(view_of(records))
+    assert figure is not None
+    assert figure.layout.xaxis.type == kind
+
+
 @pytest.mark.parametrize(
     ("values", "shown"),
     [
