@@ -1,6 +1,6 @@
 """Full training by one process and by two: utterances a second, and the loop's own share.
 
-`make bench NAME=full-training ARGS='--config v2_cosine --batch-size 64'`. One process with one
+`make bench NAME=full-training ARGS='--batch-size 64'`. One process with one
 thread, one with two, and two processes (started by torchrun) with one thread each train the same
 model on the same batches, in turns within one run. The first epoch of each is not counted.
 """

@@ -1,6 +1,7 @@
 """The loss of a batch that one process has, or several processes have a part of each."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -54,3 +55,14 @@ def shared_loss(
     # Buffers need no broadcast: every process computes the same statistics. A static graph, since
     # a parameter without gradient (a decoder without its loss) has none in all steps.
     return DistributedDataParallel(loss, broadcast_buffers=False, static_graph=True)
+
+
+def only_accumulating(loss: nn.Module) -> AbstractContextManager[None]:
+    """Return a context in which passes of a shared loss add gradients without averaging them.
+
+    A later pass outside of it averages the sum. It must not hold the first pass of all, in which
+    a static graph is recorded.
+    """
+    if isinstance(loss, DistributedDataParallel):
+        return loss.no_sync()
+    return nullcontext()

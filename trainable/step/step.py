@@ -4,6 +4,7 @@ Search trials, full retraining, the memory estimate and the benchmark all use th
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ from trainable.step.batch import Batch, parts_of
 from trainable.step.captured import CapturedSteps
 from trainable.step.checkpoint_average import make_average
 from trainable.step.optimizers import form_of_update, make_optimizer, num_updates
-from trainable.step.shared_loss import shared_loss
+from trainable.step.shared_loss import only_accumulating, shared_loss
 
 
 class StepMeter(Protocol):
@@ -78,7 +79,7 @@ class TrainingStep:
         self._make_loss = partial(
             shared_loss, student, objective, engine.compiled(student), ranks
         )
-        self._loss = self._make_loss()
+        self._loss, self._has_averaged = self._make_loss(), False
         self._parameters = [*student.parameters(), *objective.parameters()]
         self._config = config
         self._scaler = engine.scaler()
@@ -167,7 +168,7 @@ class TrainingStep:
             self._average.restart()
         self.objective.begin_last_phase(self._config.last_phase_margin)
         # Anew, since other weights have gradients from here on.
-        self._loss = self._make_loss()
+        self._loss, self._has_averaged = self._make_loss(), False
         if self._captured:
             self._captured.forget()
 
@@ -242,14 +243,19 @@ class TrainingStep:
         """Queue a step on the device; nothing here waits for it."""
         before = self._copied_statistics()
         means: dict[str, Tensor] = {}
-        for part, share in parts_of(batch, self._config.accumulate_steps):
-            terms = self._losses(part)
-            if meter:
-                meter.forward_done()
-            if not means:
-                self.optimizer.zero_grad(set_to_none=True)
-            total = terms["total"] if share == 1 else share * terms["total"]
-            self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        parts = list(parts_of(batch, self._config.accumulate_steps))
+        for number, (part, share) in enumerate(parts, start=1):
+            # Of several processes the last part averages the gradients of all.
+            only_adds = self._has_averaged and number < len(parts)
+            with only_accumulating(self._loss) if only_adds else nullcontext():
+                terms = self._losses(part)
+                if meter:
+                    meter.forward_done()
+                if number == 1:
+                    self.optimizer.zero_grad(set_to_none=True)
+                total = terms["total"] if share == 1 else share * terms["total"]
+                self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            self._has_averaged = True
             for name, term in terms.items():
                 mean = term.detach() if share == 1 else share * term.detach()
                 means[name] = means[name] + mean if name in means else mean

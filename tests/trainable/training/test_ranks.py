@@ -38,6 +38,13 @@ RUNS: dict[str, dict[str, Any]] = {
         "training": TRAINING | {"num_masks": 2, "mask_bins": 20, "ema_epochs": 0.5},
     },
     "idle decoder": {"model": LSTM, "loss": {"distillation": "none", "beta": 0}},
+    # Without statistics of a batch, which are those of a part of it.
+    "parts": {
+        "model": LSTM,
+        "loss": {"distillation": "cosine", "stages": "cosine"},
+        "training": TRAINING
+        | {"accumulate_steps": 3, "max_epochs": 2, "last_phase_epochs": 1, "last_phase_lr": 0.02},
+    },
     # From the second epoch on the projections of the stages have no gradient any more.
     "last phase": {
         "model": MIXER,
@@ -61,6 +68,8 @@ def train_all(corpus: Path) -> dict[str, Any]:
     for name, parts in RUNS.items():
         trial = TrialConfig.model_validate({"training": TRAINING} | parts)
         trainer = Trainer(trial, data, teacher=teacher, device=CPU)
+        if name == "parts":
+            use_stored_statistics(trainer.step.student)
         # With its own, Adam makes a full step of any gradient, also of one that is only rounding.
         trainer.step.optimizer.param_groups[0]["eps"] = 1.0
         before = [each.clone() for each in trainer.step.all_tensors()]
@@ -71,6 +80,13 @@ def train_all(corpus: Path) -> dict[str, Any]:
         moved = [a - b for a, b in zip(after, before, strict=True) if a.is_floating_point()]
         found[name] = (curve, veers, flat(after).numpy(), flat(moved).norm().item())
     return found
+
+
+def use_stored_statistics(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+            module.train = lambda _mode=True, module=module: module
 
 
 def flat(tensors: list[Tensor]) -> Tensor:
