@@ -71,10 +71,17 @@ def short_repr(value: object) -> str:
 def did_you_mean(name: object, valid: Iterable[str]) -> str:
     """Return a clause with the nearest valid name, or with all of them when none is near."""
     options = list(valid)
-    near = difflib.get_close_matches(str(name), options, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    near = _nearest_name(name, options)
+    if near is not None:
+        return f"; did you mean {near!r}?"
     return f"; valid: {', '.join(options)}" if options else ""
+
+
+def _nearest_name(name: object, valid: Iterable[str]) -> str | None:
+    """Return the nearest valid name, None if none is near; case does not count."""
+    by_lower = {each.lower(): each for each in valid}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None
 
 
 def config_classes_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
@@ -119,8 +126,8 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     # Rules of Veer's own validators name the value already; a whole mapping is too long.
     if " got " in rule or isinstance(value, Mapping):
         return Complaint(keys=keys, text=rule)
-    near = difflib.get_close_matches(str(value), re.findall(r"'([^']*)'", valid), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = _nearest_name(value, re.findall(r"'([^']*)'", valid))
+    hint = "" if near is None else f"; did you mean {near!r}?"
     return Complaint(keys=keys, text=f"{rule}, got {short_repr(value)}{hint}")
 
 

@@ -231,5 +231,8 @@ def test_only_the_model_is_set() -> None:
         model_only_config("mlp_mixer", ["hidden_dim=1"])
     with pytest.raises(ConfigError, match="hiden_dim"):
         model_only_config("mlp_mixer", ["model.hiden_dim=16"])
-    with pytest.raises(ConfigError, match=r"'mlp_mixr'.*mlp_mixer"):
+    with pytest.raises(ConfigError, match=r"'mlp_mixr'; did you mean 'mlp_mixer'\?"):
         model_only_config("mlp_mixr", [])
+    # As voxceleb_trainer names its models.
+    with pytest.raises(ConfigError, match=r"'ResNetSE34L'; did you mean 'resnet_se34l'\?"):
+        model_only_config("ResNetSE34L", [])
