@@ -36,7 +36,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
-from trainable.teachers.any_teacher import BANK_FILE, GRAPH_FILE, find_teacher
+from trainable.teachers.any_teacher import BANK_FILE, GRAPH_FILE, find_teacher, is_plugin
 
 # Settings of a corpus that no trial reads.
 TEST_SETTINGS = ("test_dir", "test_list")
@@ -260,6 +260,12 @@ def _teacher(run: RunView, config: TrialConfig, elsewhere: Path | None) -> Path 
     if config.loss.distill_weight == 0 or recorded is None:
         return None
     if elsewhere is not None:
+        if is_plugin(elsewhere):
+            raise RunError(
+                "--teacher must be the embeddings that this run learnt from, got the plug-in "
+                f"{elsewhere}: they are kept in {recorded.path}; leave --teacher out, or give "
+                "their path now"
+            )
         file = find_teacher(elsewhere)
         require_same_teacher(file, run.records)
         return file

@@ -62,6 +62,10 @@ def test_another_corpus_or_teacher_at_another_path_is_refused(run, moved):
         recorded_trial(view, 0, corpus=other, teacher=moved["teacher"])
     tested = corpus.model_copy(update={"test_dir": Path("t"), "test_list": Path("t/list")})
     assert recorded_trial(view, 0, corpus=tested, teacher=moved["teacher"]).corpus == tested
+    plugin = moved["teacher"].with_name("plugin.yaml")
+    plugin.write_text("callable: own:teacher\n")
+    with pytest.raises(RunError, match=r"must be the embeddings .*: they are kept in /gone/"):
+        recorded_trial(view, 0, corpus=tested, teacher=plugin)
     with pytest.raises(RunError, match="or give its path with --teacher"):
         recorded_trial(view, 0, corpus=corpus)
     with moved["teacher"].open("ab") as file:
