@@ -7,8 +7,7 @@ any other class Tune itself ends with a RuntimeError. The memory monitor raises 
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -23,7 +22,6 @@ from ray.exceptions import (
     RayActorError,
     RayTaskError,
 )
-from ray.tune.execution import tune_controller
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.loop.trial_course import Fault
@@ -68,18 +66,6 @@ class ActorManager(RayActorManager):
 
     def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
         super()._actor_task_failed(tracked_actor_task, as_tune_error(exception))
-
-
-@contextmanager
-def own_actor_manager() -> Iterator[None]:
-    """Make Tune's controllers that are created in this context use `ActorManager`."""
-    # Tune has no argument for it: `TuneController` looks the class up in its module.
-    before = tune_controller.RayActorManager  # type: ignore[attr-defined]
-    tune_controller.RayActorManager = ActorManager  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        tune_controller.RayActorManager = before  # type: ignore[attr-defined]
 
 
 def as_tune_error(error: Exception) -> Exception:

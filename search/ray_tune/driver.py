@@ -16,8 +16,8 @@ from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
 from search.loop.shares import ResourceShare
 from search.loop.trial_course import TrialCourse
-from search.ray_tune.actors import own_actor_manager
 from search.ray_tune.checked_trial import CheckedTrial
+from search.ray_tune.controller import own_controller
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.recorder import HaltStopper, Recorder
 from search.ray_tune.scheduler import CoordinatorScheduler
@@ -52,7 +52,7 @@ def drive(
     scheduler = CoordinatorScheduler(coordinator, slots.allocator, watch)
     # By default Tune waits for one worker to start before it requests the next.
     pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots.at_once)})
-    with _interrupts(coordinator, print_line) as interrupts, pending, own_actor_manager():
+    with _interrupts(coordinator, print_line) as interrupts, pending, own_controller():
         _run(coordinator, searcher, scheduler, interrupts, watch, on_step)
 
 

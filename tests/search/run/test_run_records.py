@@ -39,6 +39,12 @@ def test_every_trial_records_its_model_and_is_reproduced_bit_for_bit(finished, t
     assert (found.verdict, found.differences) == ("reproduced bit for bit: 3 epochs", ())
 
 
+def test_trials_that_are_shorter_than_the_start_of_a_worker_leave_none_unused(finished):
+    placed = [each for each in finished.run.read() if each.event == "placed"]
+    assert len(placed) == 6
+    assert len({each.pid for each in placed}) == 2
+
+
 def test_search_records_lists_stores_and_environment(finished):
     records = finished.run.read()
     corpus = latest(records, CorpusRecord)
