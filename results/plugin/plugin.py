@@ -11,7 +11,13 @@ import torch
 
 from models import CustomModelConfig, ModelConfig
 from models.plain.one_file import one_file
-from results.plugin.settings import fork_settings, left_out, lr_decay, plain_settings
+from results.plugin.settings import (
+    fork_settings,
+    left_out,
+    lr_decay,
+    plain_settings,
+    test_interval,
+)
 from spaces.files.atomic import replace_folder
 from spaces.files.errors import CheckpointError, ConfigError, RunError
 from spaces.files.yaml_file import yaml_text
@@ -147,7 +153,7 @@ def _config(trial: TrialConfig, settings: Mapping[str, Any], without: Mapping[st
         "# Written by Veer for voxceleb_trainer: python trainSpeakerNet.py --config FILE",
         "# Without initial_model the training starts from new weights.",
         f"# lr_decay: {decay} is {lr_decay(trial):g} every test_interval = "
-        f"{training.full_eval_every_epochs}.",
+        f"{test_interval(trial)}.",
         *(f"# Not in voxceleb_trainer: {name} {value}" for name, value in without.items()),
     ]
     return "\n".join(lines) + "\n" + yaml_text(settings)

@@ -67,7 +67,7 @@ def plain_settings(
         "batch_size": training.batch_size,
         "max_seg_per_spk": ALL_UTTERANCES,
         "seed": trial.seed,
-        "test_interval": training.full_eval_every_epochs,
+        "test_interval": test_interval(trial),
         "max_epoch": training.max_epochs,
         # AdamW is named among what is left out.
         "optimizer": "sgd" if training.optimizer == "sgd" else "adam",
@@ -104,6 +104,17 @@ def fork_settings(trial: TrialConfig, teacher: Mapping[str, str]) -> dict[str, A
     }
 
 
+def test_interval(trial: TrialConfig) -> int:
+    """Return the epochs between two evaluations, a divisor of all epochs.
+
+    The trainer evaluates and saves where the interval divides the epoch, and so loses the epochs
+    after the last such one.
+    """
+    training = trial.training
+    most = min(training.full_eval_every_epochs, training.max_epochs)
+    return next(n for n in range(most, 0, -1) if training.max_epochs % n == 0)
+
+
 def lr_decay(trial: TrialConfig) -> float:
     """Return the factor on the learning rate every `test_interval` epochs.
 
@@ -112,7 +123,7 @@ def lr_decay(trial: TrialConfig) -> float:
     a curve becomes steps to the same end.
     """
     training = trial.training
-    interval = training.full_eval_every_epochs
+    interval = test_interval(trial)
     if training.schedule != "step":
         return float(training.final_lr_ratio ** (interval / training.max_epochs))
     return float(training.lr_decay ** (interval / training.lr_decay_every_epochs))

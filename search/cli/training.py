@@ -45,7 +45,9 @@ def run_and_show(
     engine: EngineConfig | None = None,
 ) -> TrainResult:
     """Start or continue a training with a progress bar, then print the results."""
+    from results.journal.run_folder import JOURNAL
     from spaces.files.disk import require_writable
+    from spaces.files.errors import RunError
     from spaces.files.yaml_file import load_mapping
     from trainable.checkpoints.user_models import check_user_model
     from trainable.config.trial_config import TrainRunConfig
@@ -57,6 +59,10 @@ def run_and_show(
 
     check_user_model(trial.model)
     require_writable(out)
+    if (out / JOURNAL).exists():
+        raise RunError(
+            f"--out must be a folder of the training's own, got {out}, the run folder of a search"
+        )
     if teacher is not None and trial.loss.distill_weight > 0:
         _check_teacher(teacher, trial)  # before the corpus is read, which may take long
     if init_from is not None:

@@ -1,4 +1,4 @@
-"""A lock that lets only one process train a trial.
+"""Locks that let only one process, or group of processes, train a trial or in a run folder.
 
 A driver that was killed may leave a worker behind, on this or another node, which still trains a
 trial that the resumed search starts again: both would write the same checkpoints.
@@ -45,3 +45,27 @@ class TrialLock:
         if self._held is not None:
             self._held.release()
             self._held = None
+
+
+def lock_training(folder: Path, *, wait: bool) -> FileLock:
+    """Take the lock of a training's run folder, which is made if need be.
+
+    Args:
+        folder: The folder.
+        wait: Whether to wait up to `WAIT_S` for another process: of several processes that are
+            started again, an earlier one may not have ended yet.
+
+    Raises:
+        BusyError: Another training runs in the folder.
+        RunError: The lock file is a link to another file.
+        DiskFullError: The disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return lock_folder(
+        folder,
+        lambda holder: BusyError(
+            f"{folder}: another training runs in this folder ({holder}); wait for its end, end "
+            "it, or choose another folder with --out"
+        ),
+        WAIT_S if wait else 0.0,
+    )

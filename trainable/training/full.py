@@ -22,6 +22,7 @@ from trainable.foreign_models.graph import teacher_digest
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import Ranks, current_ranks
+from trainable.machine.trial_lock import lock_training
 from trainable.report.epoch_log import epoch_log
 from trainable.report.epoch_report import EpochReport
 from trainable.report.score_log import ScoreLog
@@ -163,7 +164,28 @@ def run_training(
             processes, the first one alone has one.
         threads: Chooses the CPU threads; None leaves their number as it is, as several processes
             must: it is measured without the others.
+
+    Raises:
+        BusyError: Another training runs in the folder.
     """
+    ranks = current_ranks()
+    with ranks.first_before_others():
+        lock = lock_training(out, wait=not ranks.is_alone) if ranks.is_first else None
+    try:
+        return _run(config, data, out, device, watcher, threads)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _run(
+    config: TrainRunConfig,
+    data: TrainingData,
+    out: Path,
+    device: torch.device,
+    watcher: Watcher | None,
+    threads: ThreadChoice | None,
+) -> TrainResult:
     ranks = current_ranks()
     with ranks.first_before_others():
         config = with_prepared_teacher(config, data, out, watcher)

@@ -171,11 +171,23 @@ def trial_of(**sections: Any) -> TrialConfig:
 def test_a_decay_is_converted_to_the_interval_of_the_evaluations() -> None:
     """The rate is the same wherever both have a decay."""
     training = {"crop_frames": 40, "lr_decay": 0.9, "lr_decay_every_epochs": 4}
-    trial = trial_of(training=training | {"full_eval_every_epochs": 6})
+    trial = trial_of(training=training | {"full_eval_every_epochs": 6, "max_epochs": 60})
     settings = plain_settings(trial, None, name="A", num_speakers=7, weights="w.model")
     assert settings["test_interval"] == 6
     assert settings["lr_decay"] ** (12 / 6) == pytest.approx(0.9 ** (12 / 4))
     assert settings["nClasses"] == 7
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "interval"),
+    [(9, 10, 9), (18, 10, 9), (20, 10, 10), (24, 10, 8), (7, 3, 1)],
+)
+def test_the_last_epoch_is_evaluated(epochs: int, every: int, interval: int) -> None:
+    training = {"crop_frames": 40, "max_epochs": epochs, "full_eval_every_epochs": every}
+    settings = plain_settings(
+        trial_of(training=training), None, name="A", num_speakers=7, weights="w.model"
+    )
+    assert (settings["max_epoch"], settings["test_interval"]) == (epochs, interval)
 
 
 def test_a_curve_becomes_steps_to_the_same_end() -> None:

@@ -87,6 +87,9 @@ def test_a_training_starts_from_a_model_file(
     assert "epoch 1, with its classifier, sha256" in shown
     written = read_yaml(tmp_path / "second" / "config.yaml").data
     assert written["init_from"] == str(tmp_path / "first")
+    (tmp_path / "journal.jsonl").touch()
+    with pytest.raises(VeerError, match=r"--out must be .*, the run folder of a search"):
+        veer("train", tmp_path / "run.yaml", "--out", tmp_path)
     with pytest.raises(VeerError, match=r"another one: model.hidden_dim 8, there 16; set these"):
         veer("train", tmp_path / "run.yaml", *again, "--set", "model.hidden_dim=8")
 

@@ -262,6 +262,17 @@ def test_distillation_without_a_teacher_is_refused(tmp_path: Path) -> None:
     assert run.trial.training.max_epochs == 7
 
 
+def test_another_teacher_needs_no_hash_of_the_recorded_one(tmp_path: Path) -> None:
+    places = {"train_dir": "a", "train_list": "b", "val_dir": "c", "val_list": "d"}
+    recorded = {"corpus": places, "teacher": "t.model", "teacher_sha256": "1234"}
+    write_yaml(tmp_path / "run.yaml", recorded)
+    assert read_train_config(tmp_path / "run.yaml").teacher_sha256 == "1234"
+    other = read_train_config(tmp_path / "run.yaml", ["teacher=o.model"])
+    assert (other.teacher, other.teacher_sha256) == (tmp_path / "o.model", None)
+    given = ["teacher=o.model", "teacher_sha256=abcd"]
+    assert read_train_config(tmp_path / "run.yaml", given).teacher_sha256 == "abcd"
+
+
 @pytest.mark.parametrize("family", ["mlp_mixer", "ecapa_tdnn", "lstm_autoencoder"])
 def test_other_mel_bins_than_the_front_ends_are_refused(family: str) -> None:
     message = r"model\.num_mels must be 80, since that is what the front end makes .* got 40"

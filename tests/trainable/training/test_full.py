@@ -1,6 +1,7 @@
 """A run by itself: the files voxceleb_trainer users know, and going on after a stop."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from models import SpeakerModel
 from spaces.files.digest import file_sha256
-from spaces.files.errors import ConfigError
+from spaces.files.errors import BusyError, ConfigError
 from tests.worlds.tiny_models import LSTM, MIXER
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.checkpoints.loading import load_speaker_model
@@ -20,6 +21,7 @@ from trainable.checkpoints.model_file import part_of
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
+from trainable.machine.trial_lock import lock_training
 from trainable.report.epoch_report import EpochReport
 from trainable.training import full
 from trainable.training.full import TrainResult, run_training
@@ -200,6 +202,18 @@ def test_final_figures_are_computed_once(corpus_file: Path, tmp_path: Path) -> N
     assert again.final.cosine.eer_pct == 12.5 != first.final.cosine.eer_pct
     file.write_text("{torn")
     assert train(corpus_file, tmp_path / "run", trial=trial).final == first.final
+
+
+def test_a_folder_in_which_another_training_runs_is_refused(
+    corpus_file: Path, tmp_path: Path
+) -> None:
+    lock = lock_training(tmp_path / "run", wait=False)
+    message = rf"run: another training runs in this folder \(process {os.getpid()} on .*--out"
+    with pytest.raises(BusyError, match=message):
+        train(corpus_file, tmp_path / "run", trial=TEACHER | {"training": TRAINING})
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    lock.release()
+    assert train(corpus_file, tmp_path / "run", trial=TEACHER | {"training": TRAINING}).last.epoch
 
 
 def test_a_teacher_that_changed_is_refused(corpus_file: Path, tmp_path: Path) -> None:
