@@ -2,6 +2,6 @@
 
 May import: models, spaces.files, trainable.calibration, trainable.checkpoints, trainable.config,
 trainable.corpus, trainable.cost, trainable.deployment, trainable.embedding, trainable.features,
-trainable.machine, trainable.teachers, trainable.verification, results.analysis, results.journal,
-results.records, results.tables, results.terminal.
+trainable.lists, trainable.machine, trainable.teachers, trainable.verification, results.analysis,
+results.journal, results.records, results.tables, results.terminal.
 """

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from trainable.deployment.running import Embed, compared, network_runner, onnx_r
 
 TORCH = "torch"
 # Forms that are timed; ONNX Runtime computes with as many threads as a setting has.
-TIMED_FORMS: tuple[Form, ...] = ("onnx", "onnx-int8")
+TIMED_FORMS: tuple[Form, ...] = ("onnx", "onnx-int8", "onnx-int8-static")
 # WeSpeaker's protocol for the real-time factor.
 CHUNK_S = 5.0
 # Seconds that the chunks of a form may take on a busy machine.
@@ -62,6 +63,12 @@ class MadeForm:
         """Model and form, as one name."""
         return f"{self.model} {self.form}"
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of the file; of the network, of its parameters and buffers."""
+        tensors = self.network.model.state_dict().values()
+        return len(self.content) or sum(each.nbytes for each in tensors)
+
     def runner(self, num_threads: int) -> Embed:
         """Return a function from waveforms to embeddings."""
         if self.form == TORCH:
@@ -70,9 +77,14 @@ class MadeForm:
 
 
 def make_forms(
-    models: Mapping[str, LoadedModel], forms: Sequence[Form]
+    models: Mapping[str, LoadedModel], forms: Sequence[Form], calibration: Sequence[Path] = ()
 ) -> tuple[list[MadeForm], list[str]]:
     """Convert models to forms, and compare each with its network.
+
+    Args:
+        models: The models by name.
+        forms: The forms.
+        calibration: Audio files of the training, for `onnx-int8-static`.
 
     Returns:
         Each network and its forms, and a line for every form that a model does not have.
@@ -81,8 +93,12 @@ def make_forms(
     for name, loaded in models.items():
         made.append(MadeForm(model=name, form=TORCH, network=loaded))
         for form in forms:
-            request = FormRequest(loaded=loaded, form=form)
             try:
+                request = FormRequest(
+                    loaded=loaded,
+                    form=form,
+                    calibration=calibration if form == "onnx-int8-static" else (),
+                )
                 content = form_bytes(request)
                 cosine = compared(request, onnx_runner(content))
             except VeerError as error:
@@ -152,7 +168,7 @@ def _row(
         samples_per_s=batch / median_s,
         real_time_factor=median_s * SAMPLE_RATE_HZ / (batch * config.num_samples),
         teacher_form=None if fastest is None else fastest.form,
-        file_mb=len(made.content) / 1e6 if made.content else None,
+        file_mb=made.num_bytes / 1e6,
         load_ms=_load_ms(made),
         form_cosine=made.cosine,
         **paired_figures(timed, None if fastest is None else fastest.key, made.key),

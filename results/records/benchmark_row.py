@@ -84,7 +84,11 @@ class BenchmarkRow(RecordValue):
         ),
     ] = None
     file_mb: Annotated[
-        float | None, Column(unit="MB", heading="MB", decimals=2, meaning="Size of its file.")
+        float | None,
+        Column(
+            unit="MB", heading="MB", decimals=2,
+            meaning="Size of its file; of a network in PyTorch, of its tensors.",
+        ),
     ] = None
     load_ms: Annotated[
         float | None,
@@ -103,6 +107,31 @@ class BenchmarkRow(RecordValue):
         Column(
             heading="cosine", decimals=4,
             meaning="Lowest cosine of its embeddings to the network's.",
+        ),
+    ] = None
+    form_veer_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", heading="VEER\n%", decimals=2,
+            meaning="VEER of the form as it is deployed, on the validation list.",
+        ),
+    ] = None
+    form_veer_low_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", heading="low", decimals=2,
+            meaning="Lower end of its 95 % interval, by bootstrap over speakers.",
+        ),
+    ] = None
+    form_veer_high_pct: Annotated[
+        float | None, Column(unit="%", heading="high", decimals=2, meaning="Its upper end.")
+    ] = None
+    peak_mb: Annotated[
+        float | None,
+        Column(
+            unit="MB", heading="peak\nMB", decimals=0,
+            meaning="Peak memory of a fresh process that loads the file and embeds one utterance "
+            "of 2 s: with ONNX Runtime and NumPy alone, or with PyTorch and Veer.",
         ),
     ] = None
 

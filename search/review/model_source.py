@@ -49,7 +49,7 @@ class ModelSource:
             ConfigError: This version of Veer cannot read the recorded corpus.
         """
         if self.run is not None:
-            return _corpus_of_search(self.run)
+            return corpus_of_search(self.run)
         config = self._train_config()
         return None if config is None else config.corpus
 
@@ -122,7 +122,12 @@ def _ended_trial(run: RunView, trial: int | None) -> TrialHistory:
     return history
 
 
-def _corpus_of_search(run: RunView) -> CorpusConfig | None:
+def corpus_of_search(run: RunView) -> CorpusConfig | None:
+    """Return the corpus of a search; None if none is recorded.
+
+    Raises:
+        ConfigError: This version of Veer cannot read it.
+    """
     recorded = run.settings.get("corpus")
     if recorded is None:
         return None

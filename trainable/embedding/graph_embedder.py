@@ -28,6 +28,7 @@ class GraphEmbedder:
 
     Args:
         file: The file.
+        content: Its content, where it is in memory; `file` is then only its name in errors.
 
     Raises:
         CheckpointError: It cannot be loaded, or takes something else.
@@ -36,8 +37,8 @@ class GraphEmbedder:
 
     batch_crops = EVAL_BATCH["cpu"]
 
-    def __init__(self, file: Path) -> None:
-        content = _content(file)
+    def __init__(self, file: Path, content: bytes | None = None) -> None:
+        content = _content(file) if content is None else content
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         graph = _graph(file, content)
         self._takes_waveform = _takes_waveform(file, graph)
