@@ -81,7 +81,9 @@ def run_and_show(
             console.quiet = not ranks.is_first
             result = _train(config, out, computing, workers, ranks)
     except KeyboardInterrupt:
-        console.print(f"stopped; continue with the same command: {shlex.join(sys.argv)}")
+        # As it is typed: the first word is a path, that of a module with `python -m`.
+        command = shlex.join(["veer", *sys.argv[1:]])
+        console.print(f"stopped; continue with the same command: {command}", soft_wrap=True)
         raise SystemExit(130) from None
     _print_result(result, out)
     return result
