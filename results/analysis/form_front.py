@@ -34,6 +34,12 @@ class FormPoint:
         """Model and form."""
         return f"{self.row.model}, {self.row.form}"
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of its VEER, percent; None where there is none."""
+        low, high = self.row.form_veer_low_pct, self.row.form_veer_high_pct
+        return None if low is None or high is None else (low, high)
+
 
 def read_form_rows(folder: Path) -> list[BenchmarkRow]:
     """Return the rows of `forms.json` in a run folder; empty where there is none.
@@ -78,9 +84,7 @@ def front_lines(points: Sequence[FormPoint]) -> list[str]:
     lines = ["the front of forms: no other form of a student beats them in VEER, latency and size"]
     for each in front:
         row = each.row
-        ends = ""
-        if row.form_veer_low_pct is not None and row.form_veer_high_pct is not None:
-            ends = f" ({row.form_veer_low_pct:.2f} to {row.form_veer_high_pct:.2f})"
+        ends = "" if (own := each.interval) is None else f" ({own[0]:.2f} to {own[1]:.2f})"
         lines.append(
             f"{each.name}: VEER {row.form_veer_pct:.2f} %{ends}, {row.latency_median_ms:.2f} ms, "
             f"{row.file_mb:.2f} MB"

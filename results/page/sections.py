@@ -1,9 +1,10 @@
 """Sections of a run's page on the search as a whole: audit of early stopping, cost."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from results.analysis.cost import SearchCost, TrialCost
+from results.analysis.form_front import FormPoint, form_points, read_form_rows
 from results.analysis.front import cost_of
 from results.analysis.run_view import RunView, interval_of
 from results.audit.findings import Audit, Correlation
@@ -12,7 +13,7 @@ from results.journal.goals import GOAL_NAMES, cost_goals
 from results.page.table import Facts, PageTable, plain_table
 from results.terminal.cells import MISSING, STATE_LABELS, cell
 from results.terminal.front import COST_COLUMNS, front_remarks
-from spaces.files.errors import VeerError
+from spaces.files.errors import RunError, VeerError
 
 _RUNG_HEADINGS = (
     "rung, epochs",
@@ -55,6 +56,13 @@ def search_sections(view: RunView, audit: Auditor | None) -> Iterable[Section]:
         return
     if view.front:
         yield front_section(view)
+    try:
+        points = form_points(read_form_rows(view.folder.path))
+    except RunError as error:  # the page is worth writing without it
+        yield Section(id="forms", title="Forms of deployment", lines=(f"{error}.",))
+    else:
+        if points:
+            yield forms_section(points)
     if audit is not None:
         yield audit_section(view, audit)
     yield cost_section(view.cost)
@@ -76,6 +84,30 @@ def front_section(view: RunView) -> Section:
     heads = ("trial", "VEER, %", "95 % interval", *costs, "state")
     lines = tuple(f"{each[:1].upper()}{each[1:]}." for each in front_remarks(view))
     return Section(id="front", title="The front", lines=lines, table=plain_table(heads, rows))
+
+
+def forms_section(points: Sequence[FormPoint]) -> Section:
+    """Return the section with the forms of deployment, at one utterance and one thread."""
+    rows = [
+        (
+            each.row.model,
+            each.row.form or "",
+            f"{each.row.form_veer_pct:.2f}",
+            MISSING if (ends := each.interval) is None else f"{ends[0]:.2f} to {ends[1]:.2f}",
+            f"{each.row.latency_median_ms:.2f}",
+            f"{each.row.file_mb:.2f}",
+            "yes" if each.is_on_front else "",
+        )
+        for each in points
+    ]
+    heads = ("model", "form", "VEER, %", "95 % interval", "latency, ms", "MB", "on the front")
+    line = (
+        "One utterance of 2 s on one thread. On the front are the forms that no other form of a "
+        "student beats in VEER, latency and size."
+    )
+    return Section(
+        id="forms", title="Forms of deployment", lines=(line,), table=plain_table(heads, rows)
+    )
 
 
 def audit_section(view: RunView, audit: Auditor) -> Section:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from results.analysis.form_front import FORMS_FILE, form_points, front_lines, read_form_rows
+from results.analysis.run_view import RunView
+from results.journal.run_folder import RunFolder
+from results.page.sections import search_sections
 from results.records.benchmark_row import BenchmarkRow
 from spaces.files.errors import RunError
 from tests.results.analysis.test_run_view import PLAIN_ROW
@@ -52,14 +55,20 @@ def test_rows_are_read_from_the_run_folder(tmp_path: Path) -> None:
         read_form_rows(tmp_path)
 
 
-def test_veer_trials_prints_the_front_and_bears_a_damaged_file(tmp_path: Path) -> None:
+def test_veer_trials_and_the_page_have_the_front_and_bear_a_damaged_file(tmp_path: Path) -> None:
     folder = write_made_up_run(tmp_path / "run").path
     row = measured("trial 1", "onnx", 4.0, 9.0, 8.0)
     (folder / FORMS_FILE).write_text(json.dumps({"rows": [row.recorded()]}))
     result = veer("trials", folder)
     assert result.exit_code == 0, result.output
     assert "trial 1, onnx: VEER 4.00 %, 9.00 ms, 8.00 MB" in result.output
+    sections = {each.id: each for each in search_sections(RunView.read(RunFolder(folder)), None)}
+    assert sections["forms"].table is not None
+    assert "4.00" in str(sections["forms"].table)
+    assert "yes" in str(sections["forms"].table)
     (folder / FORMS_FILE).write_text("[")
+    sections = {each.id: each for each in search_sections(RunView.read(RunFolder(folder)), None)}
+    assert "cannot be read" in sections["forms"].lines[0]
     result = veer("trials", folder)
     assert result.exit_code == 0, result.output
     assert "forms.json: cannot be read (JSONDecodeError)" in result.output
