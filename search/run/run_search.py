@@ -35,6 +35,7 @@ from search.run.expectations import disk_guard, print_forecast
 from search.run.materials import Materials, SearchJob, prepare_materials
 from search.run.opening import checkpoint_keeper, open_search, record_resume
 from search.run.own_models import check_own_models
+from search.run.paced import Paced
 from search.run.progress import SearchView, search_status
 from search.run.trial_tasks import task_maker
 from spaces.files.disk import translate_disk_full
@@ -195,7 +196,7 @@ def _drive(
     (slots, nodes), plan = places, coordinator.eval_plan
     keeper = checkpoint_keeper(job)
 
-    def on_step() -> None:
+    def follow() -> None:
         job.view.show(search_status(coordinator))
         keeper.tidy(coordinator)
 
@@ -206,7 +207,7 @@ def _drive(
         job.settings.faults,
         task_maker(job, materials, slots.allocator, plan=plan, nodes=nodes),
         slots=slots,
-        on_step=on_step,
+        on_step=Paced(follow),
         print_line=job.view.print_line,
     )
-    on_step()
+    follow()
