@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from models import LogMel
-from models.frontend import HOP_SAMPLES
 from spaces.files.errors import CheckpointError, ConfigError
 from trainable.audio.reading import Wave
 from trainable.deployment.running import OnnxGraph, open_onnx
 from trainable.embedding.embedder import CropPlan
-from trainable.verification.crops import frame_crops
+from trainable.verification.crops import frame_crops, wave_crops_on_frames
 from trainable.verification.evaluation import EVAL_BATCH
-from trainable.verification.scoring import Embeddings, waveform_crops
+from trainable.verification.scoring import Embeddings
 
 GRAPH_SUFFIX = ".onnx"
 
@@ -52,10 +51,8 @@ class GraphEmbedder:
         """Return the embeddings of evenly spaced crops of each wave, (U, C, D)."""
         num_frames = self._num_frames or plan.num_frames
         if self._takes_waveform:
-            # T centred frames span T - 1 hops.
-            num_samples = max(1, num_frames - 1) * HOP_SAMPLES
             crops = [
-                torch.from_numpy(waveform_crops(each, plan.num_crops, num_samples))
+                torch.from_numpy(wave_crops_on_frames(each, num_frames, plan.num_crops))
                 for each in waves
             ]
         else:
