@@ -23,6 +23,7 @@ from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
+from trainable.teachers.any_teacher import is_stored
 
 EXPORTED_CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"
@@ -77,7 +78,11 @@ def export_trial(
 def _files(facts: CardFacts) -> dict[str, bytes]:
     """Return the content of each file, by file name."""
     note = CODE_NOTE if needs_user_code(facts.config.trial.model) else ""
-    note += recipe_comments(facts.loaded.config, facts.config.corpus)
+    note += recipe_comments(
+        facts.loaded.config,
+        facts.config.corpus,
+        has_stored_teacher=facts.config.teacher is not None and is_stored(facts.config.teacher),
+    )
     text = yaml_text(facts.config.model_dump(mode="json", exclude_none=True))
     state = facts.loaded.model.state_dict()
     # safetensors refuses tensors that are not contiguous.

@@ -34,7 +34,7 @@ STEPS: Sequence[Step] = (
     Step("trial.training.warmup_epochs", 6, f"epochs in which the rate rises; {WESPEAKER}"),
     Step("trial.loss.margin_rises_after", 20, f"epochs without a margin; {WESPEAKER}"),
     Step("trial.loss.margin_warmup_epochs", 20, f"epochs in which it rises; {WESPEAKER}"),
-    Step("trial.training.average_last", 10, f"mean of the last epochs; {WESPEAKER}"),
+    Step("trial.training.average_last", 10, f"mean of the last, with ema_epochs=0; {WESPEAKER}"),
     Step("trial.training.ema_epochs", 1, "or an average over the steps, with average_last 0"),
     Step("trial.training.accumulate_steps", 4, "a batch in parts, if memory is short"),
     Step("trial.training.max_grad_norm", 5, "clips the gradient"),
@@ -47,26 +47,34 @@ STEPS: Sequence[Step] = (
 )
 
 
-def recipe_comments(searched: TrialConfig, corpus: CorpusConfig) -> str:
+def recipe_comments(
+    searched: TrialConfig, corpus: CorpusConfig, *, has_stored_teacher: bool = False
+) -> str:
     """Return the recipe of a full training as comments of a YAML file.
 
     Args:
         searched: The trial as the search trained it.
         corpus: The corpus of the search.
+        has_stored_teacher: Whether the teacher is a file of embeddings, which has none of speech
+            at another speed.
     """
-    lines = _lines(searched, {"trial": searched, "corpus": corpus})
+    left_out = {"corpus.speed_factors"} if has_stored_teacher else set()
+    if searched.model.fixed_frames:  # this family takes crops of one length
+        left_out.add("trial.training.last_phase_crop_frames")
+    steps = [step for step in STEPS if step.name not in left_out]
+    lines = _lines(searched, {"trial": searched, "corpus": corpus}, steps)
     return "".join(f"# {line}\n" if line else "#\n" for line in lines)
 
 
-def _lines(searched: TrialConfig, parts: Mapping[str, object]) -> Iterator[str]:
+def _lines(
+    searched: TrialConfig, parts: Mapping[str, object], steps: Sequence[Step]
+) -> Iterator[str]:
     yield "The settings below are those of the search, which trained short and plain:"
     yield f"{searched.training.max_epochs} epochs. A full training goes further. Each line is a"
     yield "setting, a value that is published or usual, and what the search used; set it below or"
     yield "by `veer train config.yaml --out FOLDER --set NAME=VALUE`. See docs/spaces.md."
     yield ""
-    for step in STEPS:
-        if step.name.endswith("last_phase_crop_frames") and searched.model.fixed_frames:
-            continue  # this family takes crops of one length
+    for step in steps:
         value = f"{step.name}={_compact(step.value)}"
         first, *names = step.name.split(".")
         used = reduce(getattr, names, parts[first])

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
@@ -24,14 +25,28 @@ from search.ray_tune.scheduler import CoordinatorScheduler
 from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """What the person who started the search sees.
+
+    Attributes:
+        on_step: Called at every step of Ray's loop, to refresh the screen.
+        print_line: Prints a line.
+        resume_command: The command that continues the search.
+    """
+
+    on_step: Callable[[], None]
+    print_line: Callable[[str], None]
+    resume_command: str
+
+
 def drive(
     coordinator: Coordinator,
     faults: FaultConfig,
     make_task: Callable[[TrialCourse, ResourceShare], dict[str, Any]],
     *,
     slots: TrialSlots,
-    on_step: Callable[[], None],
-    print_line: Callable[[str], None],
+    screen: Screen,
 ) -> None:
     """Run the coordinator's trials on Ray until it has no more or is halted.
 
@@ -40,8 +55,7 @@ def drive(
         faults: When a trial counts as hung.
         make_task: Returns a trial's Ray config, small and of plain values, from its share.
         slots: The slots of the cluster.
-        on_step: Called at every step of Ray's loop, to refresh the screen.
-        print_line: Prints a line.
+        screen: Shows the progress and what was interrupted.
 
     Raises:
         Terminated: SIGTERM arrived. The finished epochs are saved.
@@ -52,8 +66,8 @@ def drive(
     scheduler = CoordinatorScheduler(coordinator, slots.allocator, watch)
     # By default Tune waits for one worker to start before it requests the next.
     pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots.at_once)})
-    with _interrupts(coordinator, print_line) as interrupts, pending, own_controller():
-        _run(coordinator, searcher, scheduler, interrupts, watch, on_step)
+    with _interrupts(coordinator, screen) as interrupts, pending, own_controller():
+        _run(coordinator, searcher, scheduler, interrupts, watch, screen.on_step)
 
 
 def _run(
@@ -103,15 +117,15 @@ def _run(
             raise
 
 
-def _interrupts(coordinator: Coordinator, print_line: Callable[[str], None]) -> Interrupts:
+def _interrupts(coordinator: Coordinator, screen: Screen) -> Interrupts:
     def halt(line: str) -> None:
         coordinator.halt("interrupted")
-        print_line(line)
+        screen.print_line(line)
 
     return Interrupts(
         on_first=lambda: halt("finishing the running epochs; Ctrl-C again stops at once"),
         on_second=lambda: halt("stopping now"),
-        on_stuck=lambda: _leave_ray(print_line),
+        on_stuck=lambda: _leave_ray(screen),
     )
 
 
@@ -127,14 +141,14 @@ def _is_urgent(interrupts: Interrupts) -> bool:
     return interrupts.is_urgent
 
 
-def _leave_ray(print_line: Callable[[str], None]) -> None:
+def _leave_ray(screen: Screen) -> None:
     """End this process without waiting for a Ray that does not end after SIGTERM.
 
     Nothing is lost: each record of the journal was on disk before it took effect.
     """
-    print_line(
-        "Ray does not end, so the search stopped without it; veer resume continues the search and "
-        "writes the tables"
+    screen.print_line(
+        "Ray does not end, so the search stopped without it. To continue the search and write the "
+        f"tables: {screen.resume_command}"
     )
     # `os._exit` flushes no buffers.
     sys.stdout.flush()

@@ -7,6 +7,7 @@ from pathlib import Path
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import JOURNAL, RunFolder
+from results.terminal.quoting import veer_command
 from results.trackers.live_files import LiveFiles
 from search.cluster.check import require_uniform_nodes
 from search.cluster.connection import connected
@@ -23,7 +24,7 @@ from search.loop.setup import resolve
 from search.loop.shares import ResourceShare, ShareAllocator
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished
-from search.ray_tune.driver import drive
+from search.ray_tune.driver import Screen, drive
 from search.ray_tune.searcher import TrialSlots
 from search.run.ending import (
     SearchResult,
@@ -207,7 +208,10 @@ def _drive(
         job.settings.faults,
         task_maker(job, materials, slots.allocator, plan=plan, nodes=nodes),
         slots=slots,
-        on_step=Paced(follow),
-        print_line=job.view.print_line,
+        screen=Screen(
+            on_step=Paced(follow),
+            print_line=job.view.print_line,
+            resume_command=veer_command("resume", job.folder),
+        ),
     )
     follow()

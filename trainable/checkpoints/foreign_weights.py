@@ -50,6 +50,8 @@ _TRAINERS_NAMES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 _MAX_LISTED = 60
+# Of a terminal: PyTorch prints words of its messages in bold.
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +126,20 @@ def fit_weights(
     has_decoder = any(name.startswith(_DECODER) for name in part)
     absent = [k for k in own if not has_decoder and k.startswith(_DECODER)]
     wanted = {name: each for name, each in own.items() if name not in absent}
-    if faults := _misfits(part, wanted):
-        raise CheckpointError(_listed(faults))
-    used = {prefix + name for name in given if name not in front_end}
+    # Modules that the model does not have, such as a classifier beside it.
+    modules = {name.partition(".")[0] for name in wanted}
+    beside = {name for name in part if name.partition(".")[0] not in modules}
+    kept = {name: each for name, each in part.items() if name not in beside}
+    if _misfits(kept, wanted):
+        raise CheckpointError(_listed(_misfits(part, wanted)))
+    if bad := next((name for name, each in kept.items() if not each.isfinite().all()), None):
+        raise CheckpointError(f"{bad}: weights must be finite, got NaN or infinity")
+    used = {
+        prefix + name for name in given
+        if name not in front_end and names.get(name, name) not in beside
+    }  # fmt: skip
     return FittedWeights(
-        weights=part,
+        weights=kept,
         prefix=prefix,
         left_out=tuple(name for name in weights if name not in used),
         not_in_file=tuple(absent),
@@ -146,13 +157,16 @@ def _weights_in(state: object) -> dict[str, Tensor]:
 
 
 def _unreadable(file: Path, error: BaseException) -> str:
+    if not file.stat().st_size:
+        return "the file is empty"
     if kind := foreign_kind(file):
         what, _ = kind
         return f"must be weights of PyTorch or safetensors, got {what}"
+    why = _ESCAPES.sub("", str(error)).partition("\n")[0][:200]
     return (
-        f"cannot be read without executing what it holds ({type(error).__name__}: "
-        f"{str(error).partition(chr(10))[0][:200]}); in the program that it is from, save the "
-        "state_dict alone, by torch.save(model.state_dict(), FILE)"
+        f"cannot be read without executing what it holds ({type(error).__name__}: {why}); in the "
+        "program that it is from, save the state_dict alone, by torch.save(model.state_dict(), "
+        "FILE)"
     )
 
 

@@ -4,10 +4,12 @@ A driver that was killed may leave a worker behind, on this or another node, whi
 trial that the resumed search starts again: both would write the same checkpoints.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spaces.files.errors import BusyError
-from spaces.files.locks import FileLock, lock_folder
+from spaces.files.locks import LOCK_FILE, FileLock, lock_folder
 
 WAIT_S = 60.0
 
@@ -47,8 +49,11 @@ class TrialLock:
             self._held = None
 
 
-def lock_training(folder: Path, *, wait: bool) -> FileLock:
-    """Take the lock of a training's run folder, which is made if need be.
+@contextmanager
+def training_lock(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of a training's run folder, which is made if need be.
+
+    A folder that was made for a training that wrote nothing is removed again.
 
     Args:
         folder: The folder.
@@ -60,8 +65,9 @@ def lock_training(folder: Path, *, wait: bool) -> FileLock:
         RunError: The lock file is a link to another file.
         DiskFullError: The disk is full.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    return lock_folder(
+    lock = lock_folder(
         folder,
         lambda holder: BusyError(
             f"{folder}: another training runs in this folder ({holder}); wait for its end, end "
@@ -69,3 +75,10 @@ def lock_training(folder: Path, *, wait: bool) -> FileLock:
         ),
         WAIT_S if wait else 0.0,
     )
+    try:
+        yield
+    finally:
+        if is_new and [each.name for each in folder.glob("*")] == [LOCK_FILE]:
+            (folder / LOCK_FILE).unlink()
+            folder.rmdir()
+        lock.release()

@@ -4,6 +4,7 @@ Adds to the training loop the files that voxceleb_trainer users know: checkpoint
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +23,7 @@ from trainable.foreign_models.graph import teacher_digest
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.ranks import Ranks, current_ranks
-from trainable.machine.trial_lock import lock_training
+from trainable.machine.trial_lock import training_lock
 from trainable.report.epoch_log import epoch_log
 from trainable.report.epoch_report import EpochReport
 from trainable.report.score_log import ScoreLog
@@ -169,13 +170,11 @@ def run_training(
         BusyError: Another training runs in the folder.
     """
     ranks = current_ranks()
-    with ranks.first_before_others():
-        lock = lock_training(out, wait=not ranks.is_alone) if ranks.is_first else None
-    try:
+    with ExitStack() as stack:
+        with ranks.first_before_others():
+            if ranks.is_first:
+                stack.enter_context(training_lock(out, wait=not ranks.is_alone))
         return _run(config, data, out, device, watcher, threads)
-    finally:
-        if lock is not None:
-            lock.release()
 
 
 def _run(

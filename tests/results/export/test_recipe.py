@@ -29,6 +29,10 @@ def test_it_has_what_the_search_used() -> None:
     assert "search: 0.0025;" in line
     assert "last_phase_crop_frames=600" in text
     assert "last_phase_crop_frames" not in recipe_comments(searched("mlp_mixer"), CORPUS)
+    stored = recipe_comments(searched("resnet_se34l"), CORPUS, has_stored_teacher=True)
+    assert set(text.splitlines()) - set(stored.splitlines()) == {
+        line for line in text.splitlines() if "speed_factors" in line
+    }
 
 
 @pytest.mark.parametrize("family", ["resnet_se34l", "mlp_mixer"])
@@ -40,8 +44,10 @@ def test_every_line_can_be_given_to_set(family: str, tmp_path: Path) -> None:
     file.write_text(comments + file.read_text())
     assert load_model(TrainRunConfig, read_yaml(file)) == config
     words = [line.split()[1] for line in comments.splitlines() if "search:" in line]
-    # One of the two averages.
+    # One of the two averages, as its line says.
+    assert "with ema_epochs=0;" in comments
     chosen = [word for word in words if "ema_epochs" not in word]
+    chosen.append("trial.training.ema_epochs=0")
     found = load_model(TrainRunConfig, apply_overrides(read_yaml(file), chosen))
     assert found.corpus.speed_factors == (0.9, 1.1)
     assert found.trial.training.average_last == 10

@@ -48,6 +48,7 @@ def as_trainer(weights: Weights) -> dict[str, Any]:
 
 LAYOUTS: dict[str, tuple[Callable[[Weights], Any], str, int]] = {
     "plain": (lambda weights: weights, "", 0),
+    "plain with a head": (lambda weights: weights | {"head.weight": LOSS}, "", 1),
     "data parallel": (lambda weights: prefixed("module.", weights), "module.", 0),
     "model": (lambda weights: {"model": weights}, "", 0),
     "ddp in model": (lambda weights: {"model": prefixed("module.", weights)}, "module.", 0),
@@ -140,6 +141,14 @@ def test_what_does_not_fit_is_named_with_the_nearest(weights: Weights, tmp_path:
     assert not list(tmp_path.glob("own*"))
 
 
+def test_weights_that_are_not_finite_are_refused(weights: Weights, tmp_path: Path) -> None:
+    weights["embedding.bias"] = torch.full_like(weights["embedding.bias"], torch.nan)
+    torch.save(weights, tmp_path / "theirs.pt")
+    with pytest.raises(CheckpointError, match=r"pt: embedding.bias: weights must be finite, got"):
+        import_model(tmp_path / "theirs.pt", model_trial(CONFIG), tmp_path / "own.model")
+    assert not list(tmp_path.glob("own*"))
+
+
 def test_a_model_without_its_decoder_is_whole(tmp_path: Path) -> None:
     config = FAMILIES["lstm"]
     state = untrained_model(config).state_dict()
@@ -209,6 +218,9 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
         import_model(tmp_path / "a.npy", model_trial(CONFIG), tmp_path / "own.model")
     (tmp_path / "a.pt").write_bytes(b"\x80\x02 torn")
     with pytest.raises(CheckpointError, match=r"a.pt: cannot be read without executing"):
+        import_model(tmp_path / "a.pt", model_trial(CONFIG), tmp_path / "own.model")
+    (tmp_path / "a.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"a.pt: the file is empty$"):
         import_model(tmp_path / "a.pt", model_trial(CONFIG), tmp_path / "own.model")
     with pytest.raises(CheckpointError, match=r"gone.pt: there is no such file"):
         import_model(tmp_path / "gone.pt", model_trial(CONFIG), tmp_path / "own.model")

@@ -21,7 +21,7 @@ from trainable.checkpoints.model_file import part_of
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.machine.trial_lock import lock_training
+from trainable.machine.trial_lock import training_lock
 from trainable.report.epoch_report import EpochReport
 from trainable.training import full
 from trainable.training.full import TrainResult, run_training
@@ -207,12 +207,12 @@ def test_final_figures_are_computed_once(corpus_file: Path, tmp_path: Path) -> N
 def test_a_folder_in_which_another_training_runs_is_refused(
     corpus_file: Path, tmp_path: Path
 ) -> None:
-    lock = lock_training(tmp_path / "run", wait=False)
     message = rf"run: another training runs in this folder \(process {os.getpid()} on .*--out"
-    with pytest.raises(BusyError, match=message):
-        train(corpus_file, tmp_path / "run", trial=TEACHER | {"training": TRAINING})
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
-    lock.release()
+    with training_lock(tmp_path / "run", wait=False):
+        with pytest.raises(BusyError, match=message):
+            train(corpus_file, tmp_path / "run", trial=TEACHER | {"training": TRAINING})
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    assert not (tmp_path / "run").exists()  # no training wrote in it
     assert train(corpus_file, tmp_path / "run", trial=TEACHER | {"training": TRAINING}).last.epoch
 
 
