@@ -35,6 +35,11 @@ class FormPoint:
         return f"{self.row.model}, {self.row.form}"
 
     @property
+    def is_student(self) -> bool:
+        """Whether it is of a student, not of the teacher."""
+        return self.row.model != _TEACHER
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of its VEER, percent; None where there is none."""
         low, high = self.row.form_veer_low_pct, self.row.form_veer_high_pct

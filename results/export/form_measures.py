@@ -10,6 +10,7 @@ from results.records.benchmark_row import BenchmarkRow
 from spaces.files.errors import VeerError
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.deployment.memory import network_peak_mb, onnx_peak_mb
+from trainable.embedding.compiled_embedder import CompiledEmbedder
 from trainable.embedding.embedder import CropPlan, Embedder, NetworkEmbedder, embed_utterances
 from trainable.embedding.graph_embedder import GraphEmbedder
 from trainable.lists.pair_index import PairIndex
@@ -68,7 +69,7 @@ def form_eer(made: MadeForm, corpus: CorpusConfig, progress: _Progress | None = 
     """Return the EER of a form, as it is deployed, on a corpus's validation list.
 
     Each utterance is embedded in as many and as long crops as in the evaluations of a search. A
-    graph takes crops of the waveform, the network crops of log-mels.
+    graph, or a compiled network, takes crops of the waveform, the network crops of log-mels.
 
     Raises:
         CorpusError: The list or an audio file cannot be read.
@@ -87,6 +88,8 @@ def form_eer(made: MadeForm, corpus: CorpusConfig, progress: _Progress | None = 
 def _embedder(made: MadeForm) -> Embedder:
     if made.content:
         return GraphEmbedder(Path(made.key), made.content)
+    if made.run is not None:
+        return CompiledEmbedder(made.network, made.run)
     return NetworkEmbedder(made.network.model, torch.device("cpu"))
 
 
@@ -100,4 +103,6 @@ def _veer_values(eer: FinalEER) -> Values:
 
 
 def _peak_mb(made: MadeForm) -> float:
-    return onnx_peak_mb(made.content) if made.content else network_peak_mb(made.network.file)
+    if made.content:
+        return onnx_peak_mb(made.content)
+    return network_peak_mb(made.network.file, is_compiled=made.run is not None)

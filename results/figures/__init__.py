@@ -25,6 +25,7 @@ from results.figures.score_histograms import score_histograms
 from results.figures.slices import slices
 from results.figures.timeline import timeline
 from results.figures.veer_by_cost import veer_by_latency, veer_by_parameters
+from results.figures.veer_by_form import veer_by_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,12 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             caption=captions.veer_by_latency_caption,
             needs="a benchmark",
             draw=veer_by_latency,
+        ),
+        "veer_by_form": Figure(
+            title="VEER against latency of the forms",
+            caption=captions.veer_by_form_caption,
+            needs="forms that were measured: veer benchmark RUN --forms",
+            draw=veer_by_form,
         ),
         "veer_by_parameters": Figure(
             title="VEER against parameters",

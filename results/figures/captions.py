@@ -11,6 +11,7 @@ from results.analysis.run_view import RunView, interval_of
 from results.figures.loss_shares import MAX_TRIALS, shares_of
 from results.figures.spans import schedule_of
 from results.figures.veer_by_cost import LATENCY_TOLERANCE, MAX_ERROR_BARS, p95_latencies_ms
+from results.figures.veer_by_form import drawn_forms
 from results.journal.goals import GOAL_NAMES
 from results.journal.history import TrialHistory
 
@@ -61,6 +62,16 @@ def veer_by_latency_caption(view: RunView) -> str:
     if p95_latencies_ms(view) and len(view.ranked) <= MAX_ERROR_BARS:
         caption += " Bars to the right end at the 95th percentile of the latency."
     return f"{caption}{_interval_sentence(view, drawn)}"
+
+
+def veer_by_form_caption(view: RunView) -> str:
+    """Mention the teacher and bars only where the chart has them."""
+    points = drawn_forms(view)
+    caption = "VEER and latency of each form of the best students"
+    if not all(each.is_student for each in points):
+        caption += " and of the teacher (stars)"
+    bars = " Vertical bars are 95 % intervals." * any(each.interval for each in points)
+    return f"{caption}; a larger mark is a larger file.{bars}"
 
 
 def veer_by_parameters_caption(view: RunView) -> str:

@@ -47,6 +47,11 @@ class RunFolder:
         return self.path / "epochs.parquet"
 
     @property
+    def forms_table(self) -> Path:
+        """The table with a row for each form of deployment and setting that was measured."""
+        return self.path / "forms.parquet"
+
+    @property
     def front(self) -> Path:
         """The front of a search with several goals, and its volume over the epochs."""
         return self.path / "front.json"

@@ -1,10 +1,16 @@
 """The rows of a benchmark of models on a CPU."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from results.records.record_values import RecordValue, Rule, Whole
 from trainable.report.column import Column
+
+# Forms beside the network itself: compiled by `torch.compile`, or as a file of ONNX Runtime.
+TimedForm = Literal["torch-compile", "onnx", "onnx-int8", "onnx-int8-static"]
+TIMED_FORMS: tuple[TimedForm, ...] = get_args(TimedForm)
+TORCH = "torch"
+COMPILED: TimedForm = "torch-compile"
 
 
 class BenchmarkRow(RecordValue):
@@ -73,7 +79,9 @@ class BenchmarkRow(RecordValue):
     num_timed: Annotated[Whole | None, Column(heading="timed", meaning="Timed calls.")] = None
     form: Annotated[
         str | None,
-        Column(meaning="Form of the model: torch, or one of `veer export --form`."),
+        Column(
+            meaning="Form of the model: torch, torch-compile, or one of `veer export --form`."
+        ),
     ] = None
     teacher_form: Annotated[
         str | None,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from results.analysis.form_front import read_form_rows
 from results.analysis.front import cost_of
 from results.analysis.ranking import Repeats
 from results.analysis.remarks import hardest_met
@@ -14,6 +15,7 @@ from results.journal.decision import BY_VEER
 from results.journal.history import TrialHistory
 from results.records.trial_records import EpochEnded
 from results.tables.formats import format_table
+from results.tables.forms import forms_table
 from results.tables.front import front_summary
 from results.tables.schema import (
     EPOCH_COLUMNS,
@@ -23,6 +25,7 @@ from results.tables.schema import (
 )
 from results.tables.trial_row import NO_EFFECT_COSINE, NO_EFFECT_SHARE, TrialRow
 from spaces.files.atomic import write_bytes_atomically
+from spaces.files.errors import RunError
 from trainable.loss.directed import DIRECTED
 from trainable.verification.intervals import EERDifference
 
@@ -79,7 +82,7 @@ def epochs_table(view: RunView) -> pa.Table:
 def write_tables(view: RunView) -> None:
     """Write trials.parquet and epochs.parquet of a run, each in one step.
 
-    With several goals also front.json.
+    With several goals also front.json, and forms.parquet where forms were measured.
 
     Raises:
         DiskFullError: There is no room; the earlier files are kept.
@@ -92,6 +95,12 @@ def write_tables(view: RunView) -> None:
         write_bytes_atomically(path, format_table(table, "parquet"))
     if (front := front_summary(view)) is not None:
         write_bytes_atomically(folder.front, (json.dumps(front, indent=2) + "\n").encode())
+    try:
+        rows = read_form_rows(folder.path)
+    except RunError:  # said where the forms are shown; the trials do not depend on it
+        return
+    if rows:
+        write_bytes_atomically(folder.forms_table, format_table(forms_table(rows), "parquet"))
 
 
 def distill_has_no_effect(trial: TrialHistory) -> bool | None:

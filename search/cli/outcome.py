@@ -15,6 +15,7 @@ from search.cli.console import (
     STOPPED_STATUS,
     console,
 )
+from search.cli.form_times import print_forms_front
 from search.cli.options import permission_flag, training_command
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _print_tables(result: SearchResult) -> None:
     if result.reason in ENDINGS and run.benchmark is not None:
         rows = [row.as_dict() for row in run.benchmark.rows]
         console.print(benchmark_view(rows, benchmark_columns(run.benchmark.rows), console.width))
+        print_forms_front(run.folder)
 
 
 def _why_finished(run: RunView) -> str:

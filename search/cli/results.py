@@ -16,11 +16,11 @@ from search.cli.console import (
     progress_bar,
     screen_width,
 )
-from search.cli.form_times import print_forms
+from search.cli.form_times import print_forms, print_forms_front
 from search.cli.options import AllowCodeOption, permit
 from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
-from spaces.files.errors import ConfigError, RunError
+from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
 
 if TYPE_CHECKING:
@@ -130,20 +130,7 @@ def trials(
         )
         if (front := front_view(view, console.width)) is not None:
             print_wide(front)
-        _print_forms_front(folder)
-
-
-def _print_forms_front(folder: RunFolder) -> None:
-    """Print the front of the forms that `veer benchmark --forms` measured, if it did."""
-    from results.analysis.form_front import form_points, front_lines, read_form_rows
-
-    try:
-        lines = front_lines(form_points(read_form_rows(folder.path)))
-    except RunError as error:  # the trials do not depend on it
-        errors.print(str(error), highlight=False, markup=False, soft_wrap=True)
-        return
-    for line in lines:
-        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+        print_forms_front(folder)
 
 
 def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:
@@ -207,8 +194,8 @@ def benchmark(
         bool,
         typer.Option(
             "--forms",
-            help="Compare the networks with their ONNX forms, in float32 and in 8 bits, also by "
-            "VEER and peak memory; the results go to RUN/forms.json only.",
+            help="Compare the networks with their compiled and ONNX forms, in float32 and in 8 "
+            "bits, also by VEER and peak memory; the results go to RUN/forms.json only.",
         ),
     ] = False,
     code: AllowCodeOption = False,

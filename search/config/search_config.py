@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from results.journal.decision import DecisionKind
 from results.journal.goals import MOST_GOALS, ONE_GOAL, VEER, Goal
+from results.records.benchmark_row import TimedForm
 from search.config.kinds import SearchDevice
 from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
 from search.suggest.sampler_kind import SamplerKind
@@ -34,6 +35,7 @@ MAY_CHANGE = frozenset(
         "resources",
         "address",
         "benchmark_top",
+        "benchmark_forms",
         "success",
         "stop_at",
         "faults",
@@ -166,6 +168,11 @@ class SearchConfig(Settings):
     benchmark_top: int = Field(
         3, ge=0, le=1000, description="Best trials benchmarked on the CPU at the end; 0 for none."
     )
+    benchmark_forms: tuple[TimedForm, ...] = Field(
+        (),
+        description="Forms of deployment of these trials and of the teacher that are measured "
+        "too, by speed, size and VEER: torch-compile, onnx, onnx-int8, onnx-int8-static.",
+    )
     address: str | None = Field(
         None, description="Ray cluster to join, such as 10.0.0.1:6379; null starts one here."
     )
@@ -225,6 +232,11 @@ class SearchConfig(Settings):
             raise ValueError(
                 "benchmark_top must be at most keep_best, the others' checkpoints are gone by "
                 f"then, got benchmark_top={self.benchmark_top}, keep_best={self.keep_best}"
+            )
+        if self.benchmark_forms and not self.benchmark_top:
+            raise ValueError(
+                "benchmark_forms needs benchmark_top of at least 1, the trials whose forms are "
+                "measured, got benchmark_top=0"
             )
         if self.repeat and self.finalists > self.keep_best:
             raise ValueError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
+from results.export.form_run import benchmark_run_forms
 from results.journal.journal import Journal
 from results.page.report import write_report
 from results.records.record_values import EndReason
@@ -17,7 +18,7 @@ from search.loop.coordinator import Coordinator
 from search.review.audit_run import audit_search
 from search.run.materials import SearchJob
 from search.run.progress import SearchView
-from spaces.files.errors import CheckpointError, DiskFullError, RunError
+from spaces.files.errors import CheckpointError, DiskFullError, RunError, VeerError
 from spaces.space import Space
 
 
@@ -53,6 +54,8 @@ def end_search(job: SearchJob, coordinator: Coordinator, is_terminated: bool) ->
     with tolerating_a_full_disk(result, job.view):
         if result.reason in ENDINGS and job.settings.benchmark_top and run.ranked:
             run = _benchmarked(run, job)
+            if job.settings.benchmark_forms:
+                _measure_forms(run, job)
         with Journal(run.folder.journal) as journal:
             run = run.with_records(journal.append(SearchEnded(reason=result.reason)))
     return replace(result, run=run)
@@ -88,6 +91,28 @@ def _benchmarked(run: RunView, job: SearchJob) -> RunView:
         # The results of the search are valid without it.
         job.view.print_line(f"no benchmark: {error}")
         return run
+
+
+def _measure_forms(run: RunView, job: SearchJob) -> None:
+    """Measure forms of the best trials and of the teacher; what is missing is printed."""
+    settings, view = job.settings, job.view
+    view.print_line(f"measuring forms: {', '.join(settings.benchmark_forms)}")
+    progress = view.counter("forms", "utterances")
+    try:
+        measured = benchmark_run_forms(
+            run,
+            settings.benchmark_top,
+            settings.benchmark_forms,
+            settings.corpus,
+            progress=progress,
+        )
+    except DiskFullError:
+        raise
+    except VeerError as error:
+        view.print_line(f"no forms: {error}")
+        return
+    for line in measured.missing:
+        view.print_line(line)
 
 
 def _end_reason(coordinator: Coordinator, view: SearchView) -> EndReason:

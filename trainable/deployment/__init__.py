@@ -1,4 +1,5 @@
 """Trained networks as files that other programs run: ONNX, ONNX in int8, TorchScript.
 
-May import: models, models.graph, spaces.files, trainable.audio, trainable.checkpoints.
+May import: models, models.graph, spaces.files, trainable.audio, trainable.checkpoints,
+trainable.machine.
 """

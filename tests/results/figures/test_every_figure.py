@@ -27,8 +27,9 @@ NAMES = (
     "score_histograms",
     "timeline",
 )
-# tests/results/figures/test_goals.py draws these.
+# Drawn by tests/results/figures/test_goals.py and test_veer_by_form.py.
 OF_SEVERAL_GOALS = ("veer_by_cpu_time", "veer_by_macs", "volume_by_epoch")
+OF_FORMS = ("veer_by_form",)
 MAX_BYTES = 5_000_000
 # Several times what an idle core takes, so that a busy one does not fail it.
 MAX_CPU_S = 4.0
@@ -42,7 +43,7 @@ def drawn(view: RunView, name: str) -> go.Figure:
 
 
 def test_all_are_there_by_name() -> None:
-    assert set(FIGURES) == {*NAMES, *OF_SEVERAL_GOALS}
+    assert set(FIGURES) == {*NAMES, *OF_SEVERAL_GOALS, *OF_FORMS}
     for figure in FIGURES.values():
         assert figure.title
         assert figure.needs[0].islower()

@@ -138,6 +138,7 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
         ("resources", {"gpu": 1.5}, r"gpu must be at most 1 or a whole number, got 1.5"),
         ("device", "cuda", r"device cuda needs resources.gpu above 0, got 0"),
         ("benchmark_top", 4, r"got benchmark_top=4, keep_best=3"),
+        ("benchmark_forms", ["onx"], r"must be .*onnx.*, got 'onx'"),
         ("repeat", -1, r"repeat: must be greater .* equal to 0, got -1"),
         ("space", "mixxer", r"space must be .* got 'mixxer'; did you mean 'mixer'\?"),
     ],

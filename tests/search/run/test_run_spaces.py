@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from models import build_model, count_parameters
 from results.analysis.nondominated import nondominated
 from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
+from results.export.form_run import benchmark_run_forms
 from results.export.within import choose_within
 from results.journal.goals import cost_values
 from results.records.record import Record
@@ -123,15 +125,25 @@ def test_search_learns_from_an_earlier_one_which_had_several_goals(search, tmp_p
 def test_search_ends_when_its_target_is_met(search, tmp_path, capsys, monkeypatch):
     criteria = {"easy": 99.0, "hard": 0.001}
     settings = {"success": criteria, "benchmark_top": 1, "num_trials": 2}
-    quick = partial(benchmark_run, config=QUICK)
-    monkeypatch.setattr("search.run.ending.benchmark_run", quick)
+    settings["benchmark_forms"] = ["onnx"]
+    for measure in (benchmark_run, benchmark_run_forms):
+        quick = partial(measure, config=QUICK)
+        monkeypatch.setattr(f"search.run.ending.{measure.__name__}", quick)
     with counted_reads(tmp_path / "run") as reads:
         result, screen = search({}, **settings, stop_at="easy")
         monkeypatch.setattr(run_search_module, "run_search", lambda *_, **__: result)
         outcome.run_and_print(None, tmp_path / "run")
     # For the files that grow with it, and for all that is written and printed at its end.
     assert len(reads) == 2
-    assert "exported to " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "exported to " in printed
+    assert "measuring forms: onnx" in screen
+    assert "the front of forms: no other form" in printed
+    assert "trial 0, onnx: VEER " in printed
+    table = pq.read_table(result.run.folder.forms_table)
+    assert set(table.column("form").to_pylist()) == {"torch", "onnx"}
+    assert set(table.column("model").to_pylist()) == {"teacher", "trial 0"}
+    assert 'id="chart-veer_by_form"' in result.run.folder.report.read_text()
     assert [r.event for r in result.run.records[-2:]] == ["benchmark", "search_ended"]
     assert result.run.records == result.run.folder.read()
     assert result.reason == "target_met"
