@@ -10,6 +10,7 @@ import typer
 
 from search.cli.calibrate import qualities_of
 from search.cli.chosen_lists import unlocked_list
+from search.cli.cohort import find_cohort, require_cohort_options
 from search.cli.console import console, progress_bar
 from search.cli.measures_view import conditions_view, measures_view
 from spaces.files.errors import ConfigError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from search.review.trial_list import TrialList
     from search.use.more_measures import EmbeddedList
     from search.use.system import EmbeddingSystem
-    from trainable.calibration.as_norm import Cohort
     from trainable.calibration.conditions import ConditionEER
     from trainable.calibration.measures import SystemScores
     from trainable.embedding.embedder import CropPlan
@@ -37,24 +37,6 @@ PriorsOption = Annotated[
         help="Prior of a target pair for minDCF, between 0 and 1. Repeatable.",
         show_default="0.01 and 0.05",
     ),
-]
-AsNormOption = Annotated[
-    int | None,
-    typer.Option(
-        "--as-norm",
-        metavar="N",
-        help="Also normalise the scores by the N nearest speakers of a cohort (AS-Norm).",
-        show_default=False,
-    ),
-]
-CohortOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Train list of the cohort's speakers.", show_default="that of the model's corpus"
-    ),
-]
-CohortRootOption = Annotated[
-    Path | None, typer.Option(help="Folder of the cohort's paths.", show_default=False)
 ]
 ByOption = Annotated[
     list[str] | None,
@@ -102,10 +84,7 @@ class AskedMeasures:
         if self.quality is not None and self.calibrate_on is None:
             raise ConfigError("--quality enters a calibration: give its list by --calibrate-on")
         qualities_of(self.quality)
-        if self.cohort is not None and self.as_norm is None:
-            raise ConfigError("--cohort is for AS-Norm: give --as-norm N, such as 300")
-        if (self.cohort is None) != (self.cohort_root is None):
-            raise ConfigError("--cohort and --cohort-root must be given together")
+        require_cohort_options(self.as_norm, self.cohort, self.cohort_root)
 
     @property
     def is_any(self) -> bool:
@@ -151,7 +130,10 @@ def print_measures(
     if listed is not None:
         with progress_bar("utterances to calibrate on") as progress:
             other = embed_trials(listed, system, teacher, progress)
-    cohort = None if asked.as_norm is None else _cohort(asked, asked.as_norm, system, source)
+    cohort = None
+    if asked.as_norm is not None:
+        given = (asked.cohort, asked.cohort_root)
+        cohort, _ = find_cohort(asked.as_norm, given, system, source)
     ways = WaysToScore(cohort=cohort, qualities=qualities_of(asked.quality))
     systems, pairs = ways.systems(embedded, other), list_speakers(trials, index)
     print_systems(asked, systems, embedded.index.is_target, pairs)
@@ -180,25 +162,6 @@ def print_systems(
     priors = asked.priors or DEFAULT_PRIORS
     measures = measure_systems(systems, np.asarray(is_target), bootstrap, priors)
     console.print(measures_view(measures))
-
-
-def _cohort(
-    asked: AskedMeasures, top: int, system: EmbeddingSystem, source: ModelSource | None
-) -> Cohort:
-    from search.use.more_measures import embed_cohort
-
-    listed = None
-    if asked.cohort is not None and asked.cohort_root is not None:
-        listed = (asked.cohort, asked.cohort_root)
-    elif source is not None and (corpus := source.corpus()) is not None:
-        listed = (corpus.train_list, corpus.train_dir)
-    if listed is None:
-        raise ConfigError(
-            "--as-norm needs the speakers of a cohort, and the model has no record of its corpus: "
-            "give --cohort LIST and --cohort-root FOLDER"
-        )
-    with progress_bar("utterances of the cohort") as progress:
-        return embed_cohort(system, listed, top, progress=progress)
 
 
 def _by_condition(

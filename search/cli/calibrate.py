@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.chosen_lists import unlocked_list
+from search.cli.cohort import (
+    AsNormOption,
+    CohortOption,
+    CohortRootOption,
+    require_cohort_options,
+    stored_cohort,
+)
 from search.cli.console import computing_device, console, progress_bar, table_of
 from search.cli.options import AllowCodeOption, DeviceOption, QualityOption, permit
 from spaces.files.errors import ConfigError
@@ -47,6 +54,9 @@ def calibrate(
         str, typer.Option(help="Rates of false accepts to find thresholds for, percent.")
     ] = "0.1,1,5",
     quality: QualityOption = None,
+    as_norm: AsNormOption = None,
+    cohort: CohortOption = None,
+    cohort_root: CohortRootOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write; by default calibration.json in the model's folder."),
@@ -61,17 +71,24 @@ def calibrate(
     """
     from search.use.calibrating import calibrated
     from search.use.model_in_use import open_model
+    from search.use.system import ModelSystem
     from spaces.files.disk import require_writable
     from trainable.calibration.calibration import write_calibration
+    from trainable.embedding.embedder import DEFAULT_PLAN
 
     permit(code)
     wanted_pct, measures = rates_of(false_accepts), qualities_of(quality)
+    require_cohort_options(as_norm, cohort, cohort_root)
     opened = open_model(model, computing_device(device), trial)
     file = out or opened.calibration_file
     require_writable(file.parent)
     chosen = unlocked_list(opened.source, trials, root, corpus)
+    norm = None
+    if as_norm is not None:
+        system = ModelSystem(opened, DEFAULT_PLAN)
+        norm = stored_cohort(as_norm, (cohort, cohort_root), system)
     with progress_bar("utterances") as progress:
-        found = calibrated(opened, chosen, wanted_pct, measures, progress)
+        found = calibrated(opened, chosen, wanted_pct, measures, norm, progress)
     write_calibration(file, found)
     console.print(points_table(found.points))
     for line in calibration_lines(found):
@@ -90,7 +107,6 @@ def print_stored_thresholds(
     from search.use.more_measures import list_speakers
     from trainable.calibration.calibration import read_calibration
     from trainable.calibration.operating_point import points_elsewhere
-    from trainable.calibration.quality import with_quality
     from trainable.verification.bootstrap import SpeakerBootstrap
 
     if not model.calibration_file.is_file():
@@ -103,15 +119,14 @@ def print_stored_thresholds(
     if stored.list_sha256 == trials.sha256 or find_plan(stored) != plan:
         return
     index = scores.index
-    columns_PQ = with_quality(
-        scores.cosine, scores.utterances, (index.a, index.b), stored.qualities
-    )
+    columns_PQ = stored.columns(scores.utterances, (index.a, index.b))
     pairs = list_speakers(trials, index)
     bootstrap = None if pairs is None else SpeakerBootstrap(pairs)
     points = points_elsewhere(
         stored.points, stored.decides_by(columns_PQ), index.is_target, bootstrap
     )
-    line = f"at the thresholds of {model.calibration_file}, found on {stored.basis}:"
+    how = "" if stored.cohort is None else f", of scores by {stored.cohort.in_words}"
+    line = f"at the thresholds of {model.calibration_file}, found on {stored.basis}{how}:"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(points_table(points))
 
@@ -179,7 +194,9 @@ def calibration_lines(calibration: Calibration) -> list[str]:
     speakers = known if number is None else f"{number} speakers"
     measures = "".join(f", {each}" for each in calibration.qualities)
     weights = ", ".join(f"{each:.4g}" for each in calibration.weights)
+    norm = calibration.cohort
     return [
+        *([] if norm is None else [f"scores by {norm.in_words} of {norm.basis}"]),
         f"fitted to {calibration.basis}: {calibration.num_target_pairs:,} pairs of one speaker, "
         f"{calibration.num_nontarget_pairs:,} of two, {speakers}",
         f"log-likelihood ratio = {weights} x (score{measures}) {calibration.offset:+.4g}",

@@ -11,17 +11,15 @@ import typer
 
 from search.cli.asked_measures import (
     AskedMeasures,
-    AsNormOption,
     ByOption,
     CalibrateOnOption,
-    CohortOption,
-    CohortRootOption,
     PriorsOption,
     ScoresOutOption,
     print_measures,
 )
 from search.cli.calibrate import print_stored_thresholds
 from search.cli.chosen_lists import BY_CORPUS, known_corpus, rules_of, unlocked_list
+from search.cli.cohort import AsNormOption, CohortOption, CohortRootOption
 from search.cli.console import computing_device, console, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, QualityOption, permit
 from search.cli.training import evaluation_table

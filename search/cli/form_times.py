@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from search.cli.console import console, errors, progress_bar
@@ -28,8 +29,16 @@ def print_forms(view: RunView, top: int, config: BenchmarkConfig) -> None:
     from search.review.model_source import corpus_of_search
 
     corpus = corpus_of_search(view)
-    console.print("converting, compiling and timing; then the validation list by each form")
-    with progress_bar("utterances of all forms") as progress:
+    with ExitStack() as shown_meanwhile:
+        status = shown_meanwhile.enter_context(console.status("converting, compiling, timing"))
+        bars: list[Callable[[int, int], None]] = []
+
+        def progress(done: int, total: int) -> None:
+            if not bars:  # the time that is left is that of the utterances alone
+                status.stop()
+                bars.append(shown_meanwhile.enter_context(progress_bar("utterances of all forms")))
+            bars[0](done, total)
+
         measured = benchmark_run_forms(view, top, TIMED_FORMS, corpus, config, progress)
     rows = measured.rows
     shown = [row.as_dict() for row in rows]

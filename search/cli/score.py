@@ -9,16 +9,15 @@ import typer
 
 from search.cli.asked_measures import (
     AskedMeasures,
-    AsNormOption,
     ByOption,
     CalibrateOnOption,
-    CohortOption,
     PriorsOption,
     ScoresOutOption,
     print_measures,
     print_systems,
 )
 from search.cli.chosen_lists import rules_of
+from search.cli.cohort import AsNormOption, CohortOption
 from search.cli.options import QualityOption
 from spaces.files.errors import ConfigError
 

@@ -42,6 +42,16 @@ def verify(
         ),
     ] = "1",
     calibration: CalibrationOption = None,
+    as_norm: Annotated[
+        int | None,
+        typer.Option(
+            "--as-norm",
+            metavar="N",
+            help="Require a threshold of scores normalised by the N nearest speakers of a cohort "
+            "(veer calibrate --as-norm N); such a threshold normalises without the option too.",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = None,
     device: DeviceOption = "cpu",
     code: AllowCodeOption = False,
@@ -52,7 +62,7 @@ def verify(
     has any rate and number of channels. The threshold is that of `veer calibrate`, or follows from
     the validation scores that a run keeps. See docs/scores.md.
     """
-    from search.use.decision import decide, decision_lines, pair_score, remarks
+    from search.use.decision import decide, decision_lines, pair_score, remarks, require_as_norm
     from search.use.model_in_use import find_calibration, find_plan, open_model
 
     permit(code)
@@ -63,6 +73,8 @@ def verify(
     path = model or _enrolled_with(first, store)
     opened = open_model(path, computing_device(device))
     found, origin = find_calibration(opened, calibration)
+    if as_norm is not None:
+        require_as_norm(found, as_norm, origin, path)
     plan = find_plan(found)
     side = (
         _file(opened, Path(first), plan) if is_file else _speaker(opened, first, store, plan)
@@ -73,7 +85,6 @@ def verify(
         _print_line(f"no decision: {origin}; make a threshold with: veer calibrate")
         return
     decision = decide(voices, found, wanted_pct)
-    _print_line(f"score {decision.score:.4f} (cosine of mean embeddings)")
     for line in (*decision_lines(decision, found, origin), *remarks(voices)):
         _print_line(line)
 

@@ -4,8 +4,14 @@ from collections.abc import Callable, Sequence
 
 from search.review.trial_list import TrialList
 from search.use.model_in_use import ModelInUse
-from trainable.calibration.calibration import Calibration, FitOn, fit_calibration
-from trainable.calibration.quality import Quality, with_quality
+from trainable.calibration.as_norm import StoredCohort
+from trainable.calibration.calibration import (
+    Calibration,
+    FitOn,
+    fit_calibration,
+    score_columns,
+)
+from trainable.calibration.quality import Quality
 from trainable.embedding.embedder import DEFAULT_PLAN, embed_utterances
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.speakers import speakers_in_list
@@ -18,6 +24,7 @@ def calibrated(
     trials: TrialList,
     wanted_pct: tuple[float, ...],
     measures: Sequence[Quality] = (),
+    cohort: StoredCohort | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Fit a calibration to a model's scores of a list.
@@ -27,6 +34,7 @@ def calibrated(
         trials: The list.
         wanted_pct: Rates of false accepts to find thresholds for, percent.
         measures: Quality measures beside the score.
+        cohort: Normalises the scores, and is stored with the calibration; None for cosines.
         progress: Called with (utterances done, utterances in total).
 
     Raises:
@@ -35,9 +43,7 @@ def calibrated(
     """
     index, plan = PairIndex.from_pairs(trials.pairs), DEFAULT_PLAN
     utterances = embed_utterances(model.embedder, trials.root, index.paths, plan, progress)
-    columns_PQ = with_quality(
-        utterances.cosines(index.a, index.b), utterances, (index.a, index.b), measures
-    )
+    columns_PQ = score_columns(utterances, (index.a, index.b), cohort, measures)
     pairs = known_speaker_pairs(index, speakers_in_list(index, trials.rules.speaker))
     facts = FitOn(
         weights_sha256=model.embedder.weights_sha256,
@@ -46,6 +52,7 @@ def calibrated(
         num_crops=plan.num_crops,
         num_frames=plan.num_frames,
         qualities=tuple(measures),
+        cohort=cohort,
     )
     bootstrap = None if pairs is None else SpeakerBootstrap(pairs)
     return fit_calibration(columns_PQ, index.is_target, bootstrap, facts, wanted_pct)

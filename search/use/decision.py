@@ -7,9 +7,9 @@ import numpy as np
 
 from models.frontend import SAMPLE_RATE_HZ
 from search.use.model_in_use import ModelInUse
+from spaces.files.errors import ConfigError
 from trainable.calibration.calibration import Calibration
 from trainable.calibration.operating_point import FEW_ERRORS, OperatingPoint, Range
-from trainable.calibration.quality import with_quality
 from trainable.embedding.embedder import CropPlan, mean_embeddings, usable_wave
 from trainable.embedding.enrolment import EnrolledSpeaker
 from trainable.verification.embedded import EmbeddedUtterances
@@ -62,13 +62,15 @@ class Decision:
     """The verdict.
 
     Attributes:
-        score: Cosine of the two embeddings.
+        cosine: Cosine of the two embeddings.
+        score: The cosine, or the score that it is normalised to.
         decides_by: What is compared with the threshold: the score, or the ratio where quality
             measures enter the calibration.
         llr: Log-likelihood ratio.
         point: The threshold and its error rates.
     """
 
+    cosine: float
     score: float
     decides_by: float
     llr: float
@@ -98,11 +100,11 @@ def decide(
     Raises:
         ConfigError: The calibration has no such threshold.
     """
-    point, score = calibration.point(wanted_pct), np.array([pair_score(voices)])
-    sides = (np.array([0]), np.array([1]))
-    columns_PQ = with_quality(score, _both(voices), sides, calibration.qualities)
+    point = calibration.point(wanted_pct)
+    columns_PQ = calibration.columns(_both(voices), (np.array([0]), np.array([1])))
     return Decision(
-        score=float(score[0]),
+        cosine=pair_score(voices),
+        score=float(columns_PQ[0, 0]),
         decides_by=float(calibration.decides_by(columns_PQ)[0]),
         llr=float(calibration.fit.llr(columns_PQ)[0]),
         point=point,
@@ -110,8 +112,11 @@ def decide(
 
 
 def decision_lines(decision: Decision, calibration: Calibration, origin: str) -> list[str]:
-    """Return the verdict in words, a line each."""
+    """Return the verdict in words, a line each, the score first."""
     point, what = decision.point, "ratio" if calibration.qualities else "score"
+    by = "cosine of mean embeddings"
+    if calibration.cohort is not None:
+        by = f"{calibration.cohort.in_words}, of the cosine {decision.cosine:.4f}"
     is_above = "above" if decision.is_same else "not above"
     odds_pct = 100 / (1 + np.exp(-decision.llr))
     moved = point.threshold_range
@@ -119,6 +124,7 @@ def decision_lines(decision: Decision, calibration: Calibration, origin: str) ->
     if moved is not None:
         threshold += f" (95 % interval {moved.low:.4f} to {moved.high:.4f})"
     return [
+        f"score {decision.score:.4f} ({by})",
         f"{'same speaker' if decision.is_same else 'different speakers'}: the {what} "
         f"{decision.decides_by:.4f} is {is_above} the threshold {threshold}",
         f"at this threshold {_rate(point.false_accept_pct, point.false_accept_range)} of pairs of "
@@ -130,6 +136,36 @@ def decision_lines(decision: Decision, calibration: Calibration, origin: str) ->
         f"speaker, {calibration.num_nontarget_pairs:,} of two"
         f"{_speakers(calibration)} ({origin})",
     ]
+
+
+def require_as_norm(
+    calibration: Calibration | None, top: int, origin: str, model: Path
+) -> None:
+    """Refuse to normalise scores whose threshold is of other scores.
+
+    Args:
+        calibration: The model's calibration; None without one.
+        top: How many of the nearest speakers of a cohort are wanted.
+        origin: Where the calibration is from, or why there is none.
+        model: The path of the model.
+
+    Raises:
+        ConfigError: It is of cosines, or of another number of the nearest.
+    """
+    again = f"make one: veer calibrate {model} --pairs LIST --root FOLDER --as-norm {top}"
+    cohort = None if calibration is None else calibration.cohort
+    if calibration is None:
+        raise ConfigError(f"--as-norm {top} needs a threshold of such scores: {origin}; {again}")
+    if cohort is None:
+        raise ConfigError(
+            f"--as-norm {top} needs a threshold of normalised scores, and that of "
+            f"{calibration.basis} ({origin}) is of cosines: omit --as-norm, or {again}"
+        )
+    if cohort.top != min(top, cohort.num_speakers):
+        raise ConfigError(
+            f"--as-norm {top} is not what the threshold is of ({origin}): {cohort.in_words}; omit "
+            f"--as-norm, or {again}"
+        )
 
 
 def remarks(voices: tuple[ComparedVoice, ComparedVoice]) -> list[str]:

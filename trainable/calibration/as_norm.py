@@ -8,9 +8,14 @@ has its own n.
 Shapes: U utterances, P trial pairs, H cohort speakers, D embedding, N largest of them.
 """
 
+import base64
+import binascii
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spaces.files.errors import ConfigError
 from trainable.features.crop_bank import Index
@@ -88,3 +93,50 @@ class Cohort:
         nearest_UN = -np.partition(-cosine_UH, self.top - 1, axis=1)[:, : self.top]
         return nearest_UN.mean(axis=1), nearest_UN.std(axis=1)
 
+
+class StoredCohort(BaseModel):
+    """A cohort in the file of a calibration, whose thresholds are of scores that it normalised."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    basis: str = Field(description="the list of its speakers, in words")
+    top: int = Field(ge=LEAST_SPEAKERS, description="how many of the nearest are used")
+    num_speakers: int = Field(ge=LEAST_SPEAKERS)
+    emb_float32: str = Field(description="embeddings of unit length, one a speaker, in base64")
+
+    @classmethod
+    def of(cls, cohort: Cohort, basis: str) -> Self:
+        """Return a cohort as it is stored, in float32."""
+        content = cohort.emb_HD.astype("<f4").tobytes()
+        return cls(
+            basis=basis,
+            top=cohort.top,
+            num_speakers=len(cohort.emb_HD),
+            emb_float32=base64.b64encode(content).decode(),
+        )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        try:
+            num_bytes = len(base64.b64decode(self.emb_float32, validate=True))
+        except binascii.Error as error:
+            raise ValueError(f"emb_float32 must be base64: {error}") from error
+        if not num_bytes or num_bytes % (4 * self.num_speakers):
+            raise ValueError(
+                f"emb_float32 must have embeddings of {self.num_speakers} speakers in float32, "
+                f"got {num_bytes} bytes"
+            )
+        if self.top > self.num_speakers:
+            raise ValueError(f"top must be at most num_speakers, got {self.top}")
+        return self
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """The cohort; the same for the calibration that is fitted and for the one that is read."""
+        flat = np.frombuffer(base64.b64decode(self.emb_float32), dtype="<f4")
+        return Cohort(emb_HD=flat.reshape(self.num_speakers, -1).astype(float), top=self.top)
+
+    @property
+    def in_words(self) -> str:
+        """What is done with a score."""
+        return f"AS-Norm with the {self.top:,} nearest of {self.num_speakers:,} speakers"

@@ -5,6 +5,7 @@ The file is JSON. It names the weights that it belongs to by their hash, and is 
 Shapes: P trial pairs, Q scores and quality measures of a pair.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.errors import ConfigError
+from trainable.calibration.as_norm import StoredCohort
 from trainable.calibration.cllr import cllr, min_cllr
 from trainable.calibration.logistic import LogisticFit, fit_llr
 from trainable.calibration.operating_point import (
@@ -20,8 +22,10 @@ from trainable.calibration.operating_point import (
     OperatingPoint,
     operating_points,
 )
-from trainable.calibration.quality import Quality
+from trainable.calibration.quality import Quality, with_quality
+from trainable.features.crop_bank import Index
 from trainable.verification.bootstrap import SpeakerBootstrap
+from trainable.verification.embedded import EmbeddedUtterances
 from trainable.verification.intervals import MIN_SPEAKERS
 from trainable.verification.metrics import Floats, equal_error_rate
 
@@ -52,11 +56,18 @@ class Calibration(BaseModel):
     points: tuple[OperatingPoint, ...] = Field(
         description="thresholds: of the score, with quality measures of the ratio"
     )
+    cohort: StoredCohort | None = Field(
+        None, description="normalises the score (AS-Norm); None where the score is the cosine"
+    )
 
     @property
     def fit(self) -> LogisticFit:
         """The ratio as a function of score and measures."""
         return LogisticFit(weights=self.weights, offset=self.offset)
+
+    def columns(self, utterances: EmbeddedUtterances, sides: tuple[Index, Index]) -> Floats:
+        """Return the score and the measures of pairs, (P, Q); arguments as `score_columns`."""
+        return score_columns(utterances, sides, self.cohort, self.qualities)
 
     def decides_by(self, columns_PQ: Floats) -> Floats:
         """Return what is compared with the thresholds: the score, or the ratio with measures."""
@@ -91,6 +102,27 @@ class FitOn(BaseModel):
     num_crops: int
     num_frames: int
     qualities: tuple[Quality, ...] = ()
+    cohort: StoredCohort | None = None
+
+
+def score_columns(
+    utterances: EmbeddedUtterances,
+    sides: tuple[Index, Index],
+    cohort: StoredCohort | None,
+    qualities: Sequence[Quality],
+) -> Floats:
+    """Return the scores and the quality measures of pairs, (P, Q), as a calibration takes them.
+
+    Args:
+        utterances: The utterances of the pairs.
+        sides: (P,) position of the first and of the second utterance of each pair.
+        cohort: Normalises the cosines; None for the cosines themselves.
+        qualities: The measures.
+    """
+    scores = utterances.cosines(*sides)
+    if cohort is not None:
+        scores = cohort.cohort.normalised(scores, utterances, sides)
+    return with_quality(scores, utterances, sides, qualities)
 
 
 def fit_calibration(
@@ -119,7 +151,7 @@ def fit_calibration(
     if bootstrap is not None and bootstrap.pairs.num_speakers < MIN_SPEAKERS:
         bootstrap = None
     return Calibration(
-        **facts.model_dump(),
+        **dict(facts),
         num_target_pairs=int(is_target.sum()),
         num_nontarget_pairs=int((~is_target).sum()),
         num_speakers=None if bootstrap is None else bootstrap.pairs.num_speakers,

@@ -10,12 +10,15 @@ import soundfile
 import torch
 
 from search.use.model_in_use import open_model
+from search.use.more_measures import embed_cohort
+from search.use.system import ModelSystem
 from spaces.files.errors import CheckpointError, ConfigError, CorpusError
 from tests.search.commands import veer
 from tests.worlds.untrained_models import write_untrained
 from trainable.calibration.calibration import read_calibration
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config, read_trial_list
+from trainable.embedding.embedder import DEFAULT_PLAN, embed_utterances
 from trainable.verification.evaluation import score_pairs
 
 CPU = torch.device("cpu")
@@ -26,7 +29,7 @@ def world(make_corpus: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
     """A folder with a corpus, a model and its calibration."""
     folder = tmp_path_factory.mktemp("verify")
     corpus = make_corpus(
-        folder / "corpus", num_train_speakers=2, num_val_speakers=7, num_utterances=3
+        folder / "corpus", num_train_speakers=12, num_val_speakers=7, num_utterances=3
     )
     model = write_untrained(folder, "mixer")
     done = veer(
@@ -148,6 +151,65 @@ def test_a_store_is_of_one_model(world: Path, voices: list[Path], tmp_path: Path
     veer("enroll", "ann", voices[0], "--model", world / "mixer.model", *store)
     with pytest.raises(ConfigError, match=r"s\.json: its speakers were enrolled with .*mixer"):
         veer("enroll", "bob", voices[3], "--model", other, *store)
+
+
+@pytest.fixture(scope="module")
+def normed(world: Path) -> Path:
+    """A calibration of scores by AS-Norm with the 10 nearest of 12 speakers."""
+    corpus, file = world / "corpus", world / "normed.json"
+    done = veer(
+        "calibrate", world / "mixer.model", "--pairs", corpus / "veri_val.txt", "--root",
+        corpus / "val", "--false-accepts", "20", "--out", file, "--as-norm", "10",
+        "--cohort", corpus / "train_list.txt", "--cohort-root", corpus / "train",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    shown = " ".join(done.output.split())
+    assert "scores by AS-Norm with the 10 nearest of 12 speakers of" in shown
+    return file
+
+
+def test_a_threshold_of_normalised_scores_normalises(
+    world: Path, normed: Path, voices: list[Path]
+) -> None:
+    model = open_model(world / "mixer.model", CPU)
+    found = read_calibration(normed, model.embedder.weights_sha256)
+    listed = [voices[0], voices[3]]
+    corpus = read_corpus_config(world / "corpus" / "corpus.yaml")
+    cohort = embed_cohort(
+        ModelSystem(model, DEFAULT_PLAN), (corpus.train_list, corpus.train_dir), 10
+    )
+    embedded = embed_utterances(model.embedder, Path("/"), [str(each) for each in listed])
+    sides = (np.array([0]), np.array([1]))
+    [cosine] = embedded.cosines(*sides)
+    [score] = cohort.normalised(np.array([cosine]), embedded, sides)
+    shown = verified(world, *listed, "--calibration", normed)
+    line = f"score {score:.4f} (AS-Norm with the 10 nearest of 12 speakers, of the cosine "
+    assert line + f"{cosine:.4f})" in shown
+    assert f"the threshold {found.point(20).threshold:.4f}" in shown
+    # Asked for by name, it is the same; more than there are is all of them.
+    assert verified(world, *listed, "--calibration", normed, "--as-norm", "10") == shown
+
+
+def test_normalised_scores_are_not_compared_with_other_thresholds(
+    world: Path, normed: Path, voices: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"--as-norm 10 needs a threshold of normalised scores, and that of .*veri_val\.txt "
+        r"\(.*mixer\.model\.calibration\.json\) is of cosines: omit --as-norm, or make one: veer calibrate ",
+    ):
+        verified(world, *voices[:2], "--as-norm", "10")
+    with pytest.raises(ConfigError, match=r"--as-norm 11 is not .*the 10 nearest of 12 speakers"):
+        verified(world, *voices[:2], "--calibration", normed, "--as-norm", "11")
+    model = write_untrained(tmp_path, "mixer")
+    with pytest.raises(ConfigError, match=r"--as-norm 300 needs a threshold of such .*not exist"):
+        veer("verify", *voices[:2], "--model", model, "--as-norm", "300")
+    with pytest.raises(ConfigError, match="--cohort and --cohort-root must be given together"):
+        veer("calibrate", model, "--pairs", world, "--root", world, "--as-norm", "10",
+             "--cohort", world)  # fmt: skip
+    with pytest.raises(ConfigError, match="no record of its corpus: give --cohort LIST"):
+        veer("calibrate", model, "--pairs", world / "corpus" / "veri_val.txt", "--root",
+             world / "corpus" / "val", "--as-norm", "10")  # fmt: skip
 
 
 def test_without_a_calibration_there_is_a_score_and_no_decision(
