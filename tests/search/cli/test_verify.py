@@ -196,7 +196,7 @@ def test_normalised_scores_are_not_compared_with_other_thresholds(
     with pytest.raises(
         ConfigError,
         match=r"--as-norm 10 needs a threshold of normalised scores, and that of .*veri_val\.txt "
-        r"\(.*mixer\.model\.calibration\.json\) is of cosines: omit --as-norm, or make one: veer calibrate ",
+        r"\(.*mixer\.model\.calibration\.json\) is of cosines: omit --as-norm, or make one: ",
     ):
         verified(world, *voices[:2], "--as-norm", "10")
     with pytest.raises(ConfigError, match=r"--as-norm 11 is not .*the 10 nearest of 12 speakers"):
