@@ -5,15 +5,13 @@
     tensorboard/trial-0012-repeat-of-0003  a follow-up: its epochs, no session
     tensorboard/trial-0004-again           a failed trial that was started again: the epochs since
 
-The tags are the columns of the epochs table, so that epochs of `veer train` appear in the same
-charts. The bytes of an event depend only on the journal, so files that grow while a search runs
-are equal to files written from the whole journal (tested). The writers of tensorboardX are not
-used, because each keeps a thread and an open file.
+The tags are those of `results.trackers.scalars`. The bytes of an event depend only on the journal,
+so files that grow while a search runs are equal to files written from the whole journal (tested).
+The writers of tensorboardX are not used, because each keeps a thread and an open file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tensorboardX.proto.summary_pb2 import Summary
 
@@ -23,7 +21,6 @@ from results.journal.history import TrialFold, TrialHistory
 from results.records.record import Record
 from results.records.search_records import ModelsBenchmarked
 from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
-from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import (
     FILE_NAME,
     event_record,
@@ -33,24 +30,24 @@ from results.trackers.event_records import (
     session_end,
     session_start,
 )
+from results.trackers.scalars import (
+    BEST,
+    MEDIAN,
+    PARAMETERS,
+    SPEED,
+    epoch_scalars,
+    shown_name,
+)
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 
-# Columns of the epochs table that are the step, the time, or the same in every epoch.
-NOT_SCALARS = frozenset(
-    {"trial", "epoch", "num_params", "time", "is_unevaluated", "is_last_phase"}
-)
-SCALARS = tuple(column.name for column in EPOCH_COLUMNS if column.name not in NOT_SCALARS)
-_BEST, _MEDIAN, _PARAMETERS, _SPEED = (
-    f"trial/{name}" for name in ("best_veer_pct", "median_veer_pct", "num_params", "speed_ratio")
-)
 # The metrics of a trial in HParams: tag to display name.
 METRICS: Mapping[str, str] = {
-    _BEST: "best VEER, %",
+    BEST: "best VEER, %",
     "veer_pct": "last VEER, %",
-    _MEDIAN: "median VEER of the last five epochs, %",
-    _PARAMETERS: "parameters",
-    _SPEED: "speed / teacher",
+    MEDIAN: "median VEER of the last five epochs, %",
+    PARAMETERS: "parameters",
+    SPEED: "speed / teacher",
 }
 
 
@@ -106,7 +103,7 @@ class EventLog:
     def _speeds(self, record: ModelsBenchmarked) -> Iterator[tuple[str, bytes]]:
         for number, ratio in speed_ratios(record).items():
             if (history := self._fold.trials.get(number)) is not None:
-                summary = Summary(value=[scalar(_SPEED, ratio)])
+                summary = Summary(value=[scalar(SPEED, ratio)])
                 step = max(history.epochs, default=0)
                 yield _file(history), event_record(record.time_s, summary, step)
 
@@ -145,27 +142,10 @@ def write_event_files(folder: Path, content: Mapping[str, bytes]) -> None:
 
 def _file(history: TrialHistory) -> str:
     """Return the path of a trial's file below the folder."""
-    name = f"trial-{history.trial:04d}"
-    if history.follow_up:
-        name += f"-{history.follow_up}-of-{history.follows:04d}"
     # A new folder for each further run, since HParams keeps the first end of a session.
-    return f"{name}{'-again' * (history.num_runs - 1)}/{FILE_NAME}"
+    return f"{shown_name(history)}{'-again' * (history.num_runs - 1)}/{FILE_NAME}"
 
 
 def _epoch(record: EpochEnded, history: TrialHistory) -> bytes:
-    of_trial = {
-        _BEST: history.best_veer_pct,
-        _MEDIAN: history.median_veer_pct,
-        _PARAMETERS: record.num_params,
-    }
-    numbers = {name: getattr(record, name) for name in SCALARS} | of_trial
-    values = [value for name, number in numbers.items() for value in _scalars(name, number)]
+    values = [scalar(name, number) for name, number in epoch_scalars(record, history)]
     return event_record(record.time_s, Summary(value=values), record.epoch)
-
-
-def _scalars(name: str, value: Any) -> list[Summary.Value]:
-    if value is None:
-        return []
-    if isinstance(value, list | tuple):
-        return [scalar(f"{name}/{index}", each) for index, each in enumerate(value, start=1)]
-    return [scalar(name, value)]

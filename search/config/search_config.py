@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from results.journal.decision import DecisionKind
 from results.journal.goals import MOST_GOALS, ONE_GOAL, VEER, Goal
 from results.records.benchmark_row import TimedForm
+from results.trackers.names import TrackerName
 from search.config.kinds import SearchDevice
 from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
 from search.suggest.sampler_kind import SamplerKind
@@ -39,6 +40,7 @@ MAY_CHANGE = frozenset(
         "success",
         "stop_at",
         "faults",
+        "trackers",
     }
 )
 # Settings that a space file may suggest; a settings file and the command line override them.
@@ -172,6 +174,11 @@ class SearchConfig(Settings):
         (),
         description="Forms of deployment of these trials and of the teacher that are measured "
         "too, by speed, size and VEER: torch-compile, onnx, onnx-int8, onnx-int8-static.",
+    )
+    trackers: tuple[TrackerName, ...] = Field(
+        (),
+        description="Experiment trackers that the search is sent to, mlflow and wandb: "
+        "docs/dashboards.md.",
     )
     address: str | None = Field(
         None, description="Ray cluster to join, such as 10.0.0.1:6379; null starts one here."

@@ -9,6 +9,7 @@ from typing import Any
 from results.records.earlier_trial import EarlierTrial
 from results.records.record import Record
 from results.records.record_values import StartPoint
+from results.trackers.trackers import Trackers
 from search.cluster.resources import require_gpus_here, require_precision_here
 from search.cluster.store_build import building_device
 from search.config.search_config import SearchConfig
@@ -50,6 +51,7 @@ class SearchJob:
         space: The space to search.
         records: Records of an earlier run in the folder; empty for a new run.
         view: The output for the user.
+        trackers: The experiment trackers that follow it.
         retry_failed: Whether failed trials run again.
     """
 
@@ -58,6 +60,7 @@ class SearchJob:
     space: Space
     records: Sequence[Record]
     view: SearchView
+    trackers: Trackers
     retry_failed: bool = False
 
 

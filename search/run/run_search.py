@@ -9,6 +9,7 @@ from results.journal.journal import Journal
 from results.journal.run_folder import JOURNAL, RunFolder
 from results.terminal.quoting import veer_command
 from results.trackers.live_files import LiveFiles
+from results.trackers.trackers import Trackers, require_trackers
 from search.cluster.check import require_uniform_nodes
 from search.cluster.connection import connected
 from search.cluster.resources import cluster_nodes, num_trials_at_once
@@ -68,6 +69,7 @@ def run_search(
     # All that needs no run folder comes first: a refused search leaves no folder behind.
     space = read_trial_space(settings.space)
     check_own_models(settings, space)
+    require_trackers(settings.trackers)
     settings = resolve(settings, space)
     with _run_folder(folder, view):
         records = earlier_records(settings, folder)
@@ -77,11 +79,15 @@ def run_search(
             space=space,
             records=records,
             view=view,
+            trackers=Trackers(
+                settings.trackers, veer_command("resume", folder), view.print_line
+            ),
             retry_failed=retry_failed and num_failed(records) > 0,
         )
         result = _earlier_result(job) or _search(job)
         with tolerating_a_full_disk(result, view):
             rebuild_results(result.run, space)
+        job.trackers.finish(result.run)
         return result
 
 
@@ -203,6 +209,7 @@ def _drive(
 
     run = RunFolder(job.folder)
     journal.follow(LiveFiles(run, job.space.dimensions, job.view.print_line).take)
+    job.trackers.follow(run, journal)
     drive(
         coordinator,
         job.settings.faults,

@@ -17,10 +17,9 @@ from results.records.search_records import ModelsBenchmarked
 from results.records.trial_records import EpochEnded
 from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import FILE_NAME
+from results.trackers.scalars import NOT_SCALARS, SCALARS
 from results.trackers.tensorboard import (
     METRICS,
-    NOT_SCALARS,
-    SCALARS,
     event_files,
     write_event_files,
 )

@@ -10,6 +10,7 @@ from rich.console import Console
 from results.analysis.remarks import run_remarks
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
+from results.trackers.trackers import Trackers
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import note_corpus
 from search.run.materials import SearchJob, prepare_materials
@@ -35,6 +36,7 @@ def job_of(settings: SearchConfig, folder: Path, output: io.StringIO | None = No
         space=read_trial_space(settings.space),
         records=(),
         view=SearchView(Console(file=output or io.StringIO(), width=500)),
+        trackers=Trackers((), "", pytest.fail),
     )
 
 
