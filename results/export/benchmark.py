@@ -25,6 +25,7 @@ from results.journal.journal import Journal
 from results.records.benchmark_row import BenchmarkRow
 from results.records.search_records import ModelsBenchmarked
 from spaces.files.atomic import write_text_atomically
+from trainable.checkpoints.loading import LoadedModel
 from trainable.cost.macs import count_macs
 from trainable.cost.quiet_rounds import (
     MOST_WAITING,
@@ -41,6 +42,9 @@ from trainable.machine.hardware import describe_hardware
 FRONT_END = "front end"
 
 _Progress = Callable[[int, int], None]
+_MoreColumns = Callable[
+    [RunView, Mapping[str, LoadedModel]], Mapping[str, Mapping[str, float | None]]
+]
 # Rounds in which both were undisturbed, below which a ratio means nothing.
 MIN_PAIRS = 6
 _MS_PER_S = 1000.0
@@ -133,6 +137,7 @@ def benchmark_run(
     top_k: int = 3,
     config: BenchmarkConfig | None = None,
     progress: _Progress | None = None,
+    more: _MoreColumns | None = None,
 ) -> ModelsBenchmarked:
     """Measure the teacher and the best ended trials of a run.
 
@@ -145,6 +150,7 @@ def benchmark_run(
         top_k: Number of trials, the best first; with several goals those of the front.
         config: Settings of the benchmark; the default ones if not given.
         progress: Called after each round with the rounds done and the rounds in all.
+        more: Returns further columns of models by name; called after the rounds.
 
     Returns:
         The `benchmark` record, with the rows of `benchmark_models` by column name.
@@ -153,11 +159,15 @@ def benchmark_run(
         RunError: No trial has ended with a VEER.
         CheckpointError: A checkpoint is missing or damaged.
     """
-    models = {name: each.model for name, each in measured_models(view, top_k).items()}
+    loaded = measured_models(view, top_k)
+    models = {name: each.model for name, each in loaded.items()}
     run = view.folder
     reference = TEACHER_NAME if TEACHER_NAME in models else None
     hardware = describe_hardware() | {"load_at_start": machine_load()}
     rows = benchmark_models(models, reference, config, progress)
+    if more is not None:
+        columns = more(view, loaded)
+        rows = [row.model_copy(update=columns.get(row.model, {})) for row in rows]
     outcome = {"hardware": hardware, "rows": [row.recorded() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     # In the journal too: the speed in tables and charts is read from there.

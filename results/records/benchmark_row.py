@@ -134,6 +134,25 @@ class BenchmarkRow(RecordValue):
     form_veer_high_pct: Annotated[
         float | None, Column(unit="%", heading="high", decimals=2, meaning="Its upper end.")
     ] = None
+    enrolled_veer_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", heading="VEER %,\nteacher\nenrols", decimals=2,
+            meaning="VEER against the teacher's enrolments: the first utterance of each "
+            "validation pair is embedded by the teacher, the second by the student. Null for a "
+            "student that is not in the teacher's space.",
+        ),
+    ] = None
+    enrolled_veer_low_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", heading="low", decimals=2,
+            meaning="Lower end of its 95 % interval, by bootstrap over speakers.",
+        ),
+    ] = None
+    enrolled_veer_high_pct: Annotated[
+        float | None, Column(unit="%", heading="high", decimals=2, meaning="Its upper end.")
+    ] = None
     peak_mb: Annotated[
         float | None,
         Column(

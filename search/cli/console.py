@@ -275,3 +275,8 @@ def _bar() -> Progress:
         TextColumn("{task.fields[note]}", markup=False),
         console=console,
     )
+
+
+def print_line(text: str) -> None:
+    """Print a line as it is: without colours of its own, and wrapped by the terminal alone."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -20,7 +20,7 @@ from search.cli.asked_measures import (
 from search.cli.calibrate import print_stored_thresholds
 from search.cli.chosen_lists import BY_CORPUS, known_corpus, rules_of, unlocked_list
 from search.cli.cohort import AsNormOption, CohortOption, CohortRootOption
-from search.cli.console import computing_device, console, progress_bar
+from search.cli.console import computing_device, console, print_line, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, QualityOption, permit
 from search.cli.training import evaluation_table
 from spaces.files.errors import ConfigError
@@ -203,16 +203,16 @@ def _open(
     from trainable.machine.cache_dir import cache_dir
 
     # Recorded before the scores exist: an interrupted evaluation counts as an opening.
-    opened = open_test_list(source, trials, cache_dir(), _print_line)
+    opened = open_test_list(source, trials, cache_dir(), print_line)
     scores, eer = _scored(source, trials, eval_frames, device)
     metrics = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
     metrics["interval"] = None if eer.interval is None else asdict(eer.interval)
     opened.ledger.record_metrics(opened.opening, metrics)
     _print(source, trials, scores, eer)
-    _print_line(describe_openings(opened.past))
+    print_line(describe_openings(opened.past))
     for warning in opened.warnings:
-        _print_line(f"warning: {warning}")
-    _print_line(f"recorded in {' and '.join(map(str, opened.files))}")
+        print_line(f"warning: {warning}")
+    print_line(f"recorded in {' and '.join(map(str, opened.files))}")
     return scores
 
 
@@ -240,7 +240,7 @@ def _choose_threads(work: Callable[[], int]) -> None:
     from trainable.machine.thread_speeds import choose_threads
 
     if (line := choose_threads(work)) is not None:
-        _print_line(line)
+        print_line(line)
 
 
 def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: FinalEER) -> None:
@@ -248,14 +248,10 @@ def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: Fina
     whose = "" if source.trial is None else f"trial {source.trial}, "
     title = f"{whose}{loaded.file}, epoch {loaded.epoch}: {len(trials.pairs)} pairs of"
     # Not as the table's title, which would be wrapped to its width.
-    _print_line(f"{title} {trials.file}")
+    print_line(f"{title} {trials.file}")
     console.print(evaluation_table(scores.result, title=""))
-    _print_line(f"cosine of mean embeddings: {eer.in_words}")
+    print_line(f"cosine of mean embeddings: {eer.in_words}")
     if "corpus.yaml" in eer.in_words:
-        _print_line(BY_CORPUS)
+        print_line(BY_CORPUS)
     if eer.warning is not None:
-        _print_line(f"warning: {eer.warning}")
-
-
-def _print_line(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_line(f"warning: {eer.warning}")

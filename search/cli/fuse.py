@@ -9,7 +9,7 @@ import typer
 
 from search.cli.asked_measures import AskedMeasures, PriorsOption, print_systems
 from search.cli.chosen_lists import rules_of, unlocked_list
-from search.cli.console import computing_device, console, progress_bar, table_of
+from search.cli.console import computing_device, console, print_line, progress_bar, table_of
 from search.cli.options import AllowCodeOption, DeviceOption, permit
 from spaces.files.errors import ConfigError
 
@@ -82,7 +82,7 @@ def fuse(
         )
     with progress_bar("utterances") as progress:
         fused = fuse_systems(systems, listed, chosen, progress)
-    _print_line(f"{len(chosen.pairs)} pairs of {chosen.file}, weights from {listed.file}")
+    print_line(f"{len(chosen.pairs)} pairs of {chosen.file}, weights from {listed.file}")
     print_systems(
         asked, list(fused.systems), fused.index.is_target, list_speakers(chosen, fused.index)
     )
@@ -103,10 +103,10 @@ def _opened(
     known = [each for each in sources if each is not None]
     if not known:
         raise ConfigError("--final opens a test list for a model, and all are files of embeddings")
-    opened = [open_test_list(each, chosen, cache_dir(), _print_line) for each in known]
-    _print_line(describe_openings(opened[0].past))
+    opened = [open_test_list(each, chosen, cache_dir(), print_line) for each in known]
+    print_line(describe_openings(opened[0].past))
     for warning in opened[-1].warnings:
-        _print_line(f"warning: {warning}")
+        print_line(f"warning: {warning}")
     return chosen, opened
 
 
@@ -134,7 +134,3 @@ def _costs(fused: FusedSystems, systems: list[EmbeddingSystem]) -> object:
     total = f"{sum(known):.2f}" if len(known) == len(times_ms) else "-"
     rows.insert(0, (FUSED, f"{fused.fit.offset:+.3f}", total))
     return table_of(("", "weight or\noffset", "ms of 2 s,\none thread"), rows)
-
-
-def _print_line(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +13,7 @@ from search.cli.console import (
     console,
     errors,
     print_for_programs,
+    print_line,
     print_wide,
     progress_bar,
     screen_width,
@@ -210,6 +212,7 @@ def benchmark(
     from results.export.benchmark import BenchmarkConfig, benchmark_run
     from results.records.benchmark_row import benchmark_columns
     from results.terminal.cells import benchmark_view
+    from search.use.teacher_enrols import enrolment_columns
     from spaces.files.disk import require_writable
 
     permit(code)
@@ -219,7 +222,8 @@ def benchmark(
         print_forms(RunView.read(run), top, config)
         return
     with progress_bar("rounds") as progress:
-        measured = benchmark_run(RunView.read(run), top, config, progress)
+        enrolments = partial(enrolment_columns, print_line=print_line)
+        measured = benchmark_run(RunView.read(run), top, config, progress, enrolments)
     rows = [row.as_dict() for row in measured.rows]
     console.print(benchmark_view(rows, benchmark_columns(measured.rows), console.width))
     hardware = (f"{name} {value}" for name, value in measured.hardware.items())

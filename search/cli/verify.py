@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.console import computing_device, console, progress_bar
+from search.cli.console import computing_device, print_line, progress_bar
 from search.cli.options import (
     AllowCodeOption,
     CalibrationOption,
@@ -81,12 +81,12 @@ def verify(
     )
     voices = (side, _file(opened, second, plan))
     if found is None:
-        _print_line(f"score {pair_score(voices):.4f} (cosine of mean embeddings)")
-        _print_line(f"no decision: {origin}; make a threshold with: veer calibrate")
+        print_line(f"score {pair_score(voices):.4f} (cosine of mean embeddings)")
+        print_line(f"no decision: {origin}; make a threshold with: veer calibrate")
         return
     decision = decide(voices, found, wanted_pct)
     for line in (*decision_lines(decision, found, origin), *remarks(voices)):
-        _print_line(line)
+        print_line(line)
 
 
 def enroll(
@@ -133,7 +133,7 @@ def enroll(
     is_new = name not in known.speakers
     speakers = known.speakers | {name: speaker}
     write_enrolled(file, known.model_copy(update={"speakers": speakers}))
-    _print_line(
+    print_line(
         f"{'enrolled' if is_new else 'replaced'} {name}: {len(voices)} files, "
         f"{speaker.duration_s:.1f} s; {file} has {len(speakers)} speakers"
     )
@@ -207,7 +207,3 @@ def _speaker(model: ModelInUse, name: str, store: Path | None, plan: CropPlan) -
             f"{plan.num_frames}: enrol again"
         )
     return ComparedVoice.of_speaker(name, speaker)
-
-
-def _print_line(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
@@ -18,6 +19,7 @@ from search.loop.coordinator import Coordinator
 from search.review.audit_run import audit_search
 from search.run.materials import SearchJob
 from search.run.progress import SearchView
+from search.use.teacher_enrols import enrolment_columns
 from spaces.files.errors import CheckpointError, DiskFullError, RunError, VeerError
 from spaces.space import Space
 
@@ -85,8 +87,15 @@ def _benchmarked(run: RunView, job: SearchJob) -> RunView:
     num_best = job.settings.benchmark_top
     job.view.print_line(f"benchmarking the best {num_best} on this machine's CPU")
     progress = job.view.counter("benchmark", "rounds")
+    enrolments = partial(
+        enrolment_columns,
+        print_line=job.view.print_line,
+        progress=job.view.counter("the teacher enrols", "utterances"),
+    )
     try:
-        return run.with_records(benchmark_run(run, num_best, progress=progress))
+        return run.with_records(
+            benchmark_run(run, num_best, progress=progress, more=enrolments)
+        )
     except (CheckpointError, RunError) as error:
         # The results of the search are valid without it.
         job.view.print_line(f"no benchmark: {error}")

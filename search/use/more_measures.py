@@ -27,6 +27,7 @@ from trainable.verification.metrics import Floats
 from trainable.verification.scoring import unit_length
 
 COSINE, AS_NORM = "cosine", "AS-Norm"
+ENROLLED = "enrolled by the teacher"
 DEFAULT_COHORT_UTTERANCES = 10
 
 
@@ -70,7 +71,7 @@ class WaysToScore:
             name = f"{COSINE}, {AS_NORM} (top {self.cohort.top} of {len(self.cohort.emb_HD)})"
             found[name] = self.cohort.normalised(cosine, embedded.own, embedded.sides)
         if embedded.teacher is not None:
-            found["enrolled by the teacher"] = _across(embedded.teacher, embedded.own, embedded)
+            found[ENROLLED] = _across(embedded.teacher, embedded.own, embedded)
             found["the teacher alone"] = embedded.teacher.cosines(*embedded.sides)
         return found
 
