@@ -7,6 +7,7 @@ import io
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -47,11 +48,11 @@ class OnnxGraph:
     metadata: Mapping[str, str]
 
 
-def open_onnx(content: bytes, num_threads: int | None = None) -> OnnxGraph:
+def open_onnx(content: bytes | Path, num_threads: int | None = None) -> OnnxGraph:
     """Load a graph of ONNX.
 
     Args:
-        content: The file.
+        content: The content of the file; its path where its weights are in files beside it.
         num_threads: Threads of an operator; None for one.
 
     Raises:
@@ -66,9 +67,8 @@ def open_onnx(content: bytes, num_threads: int | None = None) -> OnnxGraph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 1
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
-    )
+    source = content if isinstance(content, bytes) else str(content)
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     first_input, first_output = session.get_inputs()[0], session.get_outputs()[0]
 
     def run(x: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 """A model in use: waveforms in, embeddings out; lists embedded to files, speakers enrolled.
 
 May import: models, spaces.files, trainable.audio, trainable.checkpoints, trainable.deployment,
-trainable.list_formats, trainable.teachers, trainable.verification.
+trainable.foreign_models, trainable.list_formats, trainable.teachers, trainable.verification.
 """

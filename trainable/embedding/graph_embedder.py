@@ -15,6 +15,8 @@ from spaces.files.errors import CheckpointError, ConfigError
 from trainable.audio.reading import Wave
 from trainable.deployment.running import OnnxGraph, open_onnx
 from trainable.embedding.embedder import CropPlan
+from trainable.foreign_models.graph_config import graph_digest
+from trainable.foreign_models.graph_worker import external_files
 from trainable.verification.crops import frame_crops, wave_crops_on_frames
 from trainable.verification.evaluation import EVAL_BATCH
 from trainable.verification.scoring import Embeddings
@@ -30,16 +32,23 @@ class GraphEmbedder:
         content: Its content, where it is in memory; `file` is then only its name in errors.
 
     Raises:
-        CheckpointError: It cannot be loaded, or takes something else.
+        CheckpointError: It cannot be loaded, takes something else, or its weights are in a file
+            that is not beside it.
         ConfigError: ONNX Runtime is not installed.
     """
 
     batch_crops = EVAL_BATCH["cpu"]
 
     def __init__(self, file: Path, content: bytes | None = None) -> None:
-        content = _content(file) if content is None else content
-        self.weights_sha256 = hashlib.sha256(content).hexdigest()
-        graph = _graph(file, content)
+        weights = () if content is not None else _weights_beside(file)
+        if weights:
+            # By its path, from which ONNX Runtime finds them.
+            self.weights_sha256 = graph_digest(file, weights)
+            graph = _graph(file, file)
+        else:
+            content = _content(file) if content is None else content
+            self.weights_sha256 = hashlib.sha256(content).hexdigest()
+            graph = _graph(file, content)
         self._takes_waveform = _takes_waveform(file, graph)
         self.embedding_dim = _embedding_dim(file, graph)
         # A network of one length is given crops of that length, as it is without a graph.
@@ -77,7 +86,20 @@ def _content(file: Path) -> bytes:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from error
 
 
-def _graph(file: Path, content: bytes) -> OnnxGraph:
+def _weights_beside(file: Path) -> tuple[str, ...]:
+    """Return the files in which a graph keeps weights; none for a file that is no graph."""
+    try:
+        import onnx
+    except ImportError:  # a graph that needs them cannot be loaded then, which says so
+        return ()
+    try:
+        model = onnx.load(str(file), load_external_data=False)
+    except Exception:  # noqa: BLE001 - of protobuf; the file is refused when it is loaded
+        return ()
+    return tuple(sorted(set(external_files(model))))
+
+
+def _graph(file: Path, content: bytes | Path) -> OnnxGraph:
     try:
         return open_onnx(content)
     except ConfigError:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -132,6 +133,27 @@ def test_a_graph_is_calibrated_and_verifies(world: Path, tmp_path: Path) -> None
         veer("evaluate", graph, "--pairs", world / "even.txt", "--root", world)
     shown = veer("verify", *voices[:2], "--model", graph, "--false-accepts", 20).output
     assert "x.onnx.calibration.json)" in shown
+
+
+def test_weights_beside_a_graph_are_loaded_and_part_of_its_hash(
+    world: Path, tmp_path: Path
+) -> None:
+    whole, graph = world / "waveform.onnx", tmp_path / "x.onnx"
+    onnx.save(
+        onnx.load(str(whole)), str(graph), save_as_external_data=True, location="x.data",
+    )  # fmt: skip
+    wave = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
+    opened = GraphEmbedder(graph)
+    np.testing.assert_array_equal(
+        opened.crops([wave], CropPlan()), GraphEmbedder(whole).crops([wave], CropPlan())
+    )
+    weights = bytearray((tmp_path / "x.data").read_bytes())
+    weights[0] ^= 1
+    (tmp_path / "x.data").write_bytes(weights)
+    assert GraphEmbedder(graph).weights_sha256 != opened.weights_sha256
+    (tmp_path / "x.data").unlink()
+    with pytest.raises(CheckpointError, match=r"x\.onnx: its weights must be files .* 'x\.data'"):
+        GraphEmbedder(graph)
 
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
