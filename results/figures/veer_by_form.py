@@ -39,7 +39,8 @@ def veer_by_form(view: RunView) -> go.Figure | None:
         figure.add_trace(_front(front))
     for form in dict.fromkeys(each.row.form or TORCH for each in points):
         own = [each for each in points if (each.row.form or TORCH) == form]
-        figure.add_trace(_marks(own, form))
+        # The legend has the symbol of the first: that of students.
+        figure.add_trace(_marks(sorted(own, key=lambda each: not each.is_student), form))
     latencies = [each.row.latency_median_ms for each in points]
     if spans_decades(latencies):
         figure.update_xaxes(**axis(f"{title}, log scale", **log_ticks(latencies)))

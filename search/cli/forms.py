@@ -22,7 +22,8 @@ FormOption = Annotated[
     FormName | None,
     typer.Option(
         "--form",
-        help="Write one file that runs without Veer, in this form: docs/deployment.md.",
+        help="Write one file that runs without Veer, in this form, onnx for phones too: "
+        "docs/deployment.md.",
         show_default=False,
     ),
 ]
@@ -59,7 +60,10 @@ def convert_to_form(
             "folder (its best trial)."
         ),
     ],
-    form: Annotated[FormName, typer.Option("--form", help="The form: docs/deployment.md.")],
+    form: Annotated[
+        FormName,
+        typer.Option("--form", help="The form, onnx for phones too: docs/deployment.md."),
+    ],
     graph_input: GraphInputOption = "waveform",
     trial: Annotated[
         int | None,
@@ -118,6 +122,8 @@ def write_form(model: Path, form: FormName, graph_input: InputName, place: FormP
 def _default_file(model: Path, source: ModelSource, request: FormRequest) -> Path:
     if model.is_file():
         return model.with_name(model.stem + request.file_suffix)
+    if source.loaded.file.suffix == ".safetensors":  # an exported folder
+        return source.loaded.file.with_name(f"model{request.file_suffix}")
     name = "model" if source.trial is None else f"trial-{source.trial:04d}"
     return model / "export" / f"{name}{request.file_suffix}"
 

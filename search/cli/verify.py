@@ -82,7 +82,10 @@ def verify(
     voices = (side, _file(opened, second, plan))
     if found is None:
         print_line(f"score {pair_score(voices):.4f} (cosine of mean embeddings)")
-        print_line(f"no decision: {origin}; make a threshold with: veer calibrate")
+        print_line(
+            f"no decision: {origin}; make a threshold: veer calibrate {path} --pairs LIST --root "
+            "FOLDER"
+        )
         return
     decision = decide(voices, found, wanted_pct)
     for line in (*decision_lines(decision, found, origin), *remarks(voices)):
@@ -103,6 +106,7 @@ def enroll(
     A speaker of the same name is replaced. All speakers of a store have one model, which is the
     default from the second on.
     """
+    from results.analysis.faults import counted
     from search.use.model_in_use import open_model
     from trainable.embedding.enrolment import (
         EnrolledSpeaker,
@@ -134,8 +138,8 @@ def enroll(
     speakers = known.speakers | {name: speaker}
     write_enrolled(file, known.model_copy(update={"speakers": speakers}))
     print_line(
-        f"{'enrolled' if is_new else 'replaced'} {name}: {len(voices)} files, "
-        f"{speaker.duration_s:.1f} s; {file} has {len(speakers)} speakers"
+        f"{'enrolled' if is_new else 'replaced'} {name}: {counted(len(voices), 'file')}, "
+        f"{speaker.duration_s:.1f} s; {file} has {counted(len(speakers), 'speaker')}"
     )
 
 

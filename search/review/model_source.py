@@ -17,6 +17,7 @@ from trainable.checkpoints.folder import MODEL_FOLDER
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrainRunConfig, read_train_config
 from trainable.corpus.corpus import CorpusConfig
+from trainable.foreign_models.graph_config import graph_kind
 
 TRAIN_CONFIG = "config.yaml"
 
@@ -84,7 +85,8 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
         trial: Number of another trial of the search.
 
     Raises:
-        ConfigError: `trial` is given, and the path is not the run folder of a search.
+        ConfigError: `trial` is given, and the path is not the run folder of a search; or the path
+            is a graph.
         RunError: There is no such trial, it has not ended, or its checkpoints were not kept.
         CheckpointError: The model file is missing or damaged.
     """
@@ -99,6 +101,12 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
         )
     if (exported := find_export(path)) is not None:
         return ModelSource(loaded=load_exported(exported))
+    if path.is_file() and graph_kind(path) is not None:
+        raise ConfigError(
+            f"{path}: a graph has no network to use here: give the model file or run folder that "
+            "it was made of; `veer verify`, `enroll`, `calibrate`, `embed` and `fuse` take an "
+            ".onnx file"
+        )
     loaded = load_speaker_model(path)
     # TRIALS/NNNN/model/FILE; `parents` has no entry above the root.
     folder = loaded.file.resolve().parent.parent

@@ -193,6 +193,8 @@ def resolve_model_file(path: Path) -> Path:
     checkpoints = CheckpointFolder(path)
     epochs = checkpoints.epochs()
     if not epochs:
+        if not path.exists():
+            raise CheckpointError(f"{path}: there is no such file or folder")
         raise CheckpointError(
             f"{path}: neither a model file nor a folder with model/model%09d.model files"
         )

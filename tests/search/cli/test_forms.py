@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.cli import forms
-from spaces.files.errors import ConfigError
+from spaces.files.errors import CheckpointError, ConfigError
 from tests.search.commands import done, veer
 from trainable.deployment import request
 
@@ -43,3 +43,15 @@ def test_static_int8_takes_the_audio_of_the_run(world: Path) -> None:
 def test_a_form_takes_no_other_kind_of_export(world: Path, words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="--form takes none of FOLDER, --for, --name and --ep"):
         veer("export", world / "trained", "--form", "onnx", *words)
+
+
+def test_an_exported_folder_is_converted_inside_itself(world: Path) -> None:
+    done("export", world / "trained", "--out", world / "exported")
+    done("convert", world / "exported", "--form", "torchscript")
+    assert (world / "exported" / "model.pt").is_file()
+    with pytest.raises(ConfigError, match=r"model\.pt: a graph has no network to use here: give"):
+        veer("convert", world / "exported" / "model.pt", "--form", "onnx")
+    with pytest.raises(ConfigError, match=r"model\.pt: a graph has no network .* take an \.onnx"):
+        veer("verify", __file__, __file__, "--model", world / "exported" / "model.pt")
+    with pytest.raises(CheckpointError, match=r"nothing: there is no such file or folder"):
+        veer("convert", world / "nothing", "--form", "onnx")

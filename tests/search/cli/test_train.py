@@ -189,7 +189,7 @@ def test_a_users_mistake_ends_with_status_2_and_no_stack_trace(
         cli.run_app()
     assert stop.value.code == 2
     shown = capsys.readouterr().err
-    assert "neither a model file nor a folder" in shown
+    assert "there is no such file or folder" in shown
     assert "Traceback" not in shown
 
 

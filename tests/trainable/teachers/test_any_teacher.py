@@ -62,7 +62,7 @@ def test_a_student_learns_from_a_teacher_of_any_family(
 def test_what_a_path_means_is_found_before_anything_is_run(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"none\.parquet: there is no such file of embed"):
         find_teacher(tmp_path / "none.parquet")
-    with pytest.raises(CheckpointError, match="neither a model file nor a folder"):
+    with pytest.raises(CheckpointError, match="there is no such file or folder"):
         find_teacher(tmp_path / "none")
     with pytest.raises(ConfigError, match=r"teacher .*plugin\.yaml runs code .* --allow-code"):
         find_teacher(tmp_path / "plugin.yaml")
