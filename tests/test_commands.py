@@ -207,6 +207,7 @@ def screens(here: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 def test_what_programs_read_is_not_lost_in_a_closed_output(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     with open(os.devnull, "w", encoding="utf-8") as closed:  # noqa: PTH123 - as the entry does
         monkeypatch.setattr(sys, "stdout", closed)
         for words in (f"trials {here}/search/trained --format csv", "cluster token --show"):

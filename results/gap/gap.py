@@ -1,9 +1,11 @@
 """Full trainings beside the trials whose configs they train: VEERs, epochs, ranks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from math import factorial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ class GapRow:
         trial: Number of the trial.
         search_rank: Rank of the trial among all trials of the search.
         promised: Best VEER of the trial.
-        same_epoch_pct: VEER of the full training after as many epochs; None if not evaluated.
+        same_epoch: VEER of the full training after as many epochs; None if not evaluated.
         full: Best VEER of the full training.
         full_rank: Rank among the full trainings.
         differences: Settings that differ: name, value in the search, value in full.
@@ -78,7 +80,7 @@ class GapRow:
     trial: int
     search_rank: int
     promised: MeasuredVEER
-    same_epoch_pct: float | None
+    same_epoch: MeasuredVEER | None
     full: MeasuredVEER
     full_rank: int
     differences: tuple[tuple[str, Any, Any], ...]
@@ -103,6 +105,11 @@ class Gap:
     num_swapped: int
     num_clear: int
     is_list_same: bool | None
+
+    @property
+    def num_orders(self) -> int:
+        """In how many orders the trials can be: by chance the search's has one of these."""
+        return factorial(len({row.trial for row in self.rows}))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the gap as plain data, for JSON."""
@@ -137,8 +144,10 @@ def find_gap(view: RunView, trainings: Sequence[FullTraining]) -> Gap:
     """Compare full trainings with the trials of a search whose configs they train.
 
     Raises:
-        RunError: The search has no trial with the sampled values of a training.
+        RunError: The search has no trial with the sampled values of a training, or a training is
+            given twice.
     """
+    _require_different(trainings)
     trials = [_trial_of(view, training) for training in trainings]
     best = [_best(training.history) for training in trainings]
     order = sorted(range(len(best)), key=lambda number: (best[number].veer_pct, number))
@@ -148,7 +157,7 @@ def find_gap(view: RunView, trainings: Sequence[FullTraining]) -> Gap:
             trial=trial.trial,
             search_rank=1 + view.ranked.index(trial),
             promised=_promised(trial),
-            same_epoch_pct=_veer_at(training.history, _promised(trial).epoch),
+            same_epoch=_veer_at(training.history, _promised(trial).epoch),
             full=best[number],
             full_rank=1 + order.index(number),
             differences=_differences(trial, training),
@@ -167,6 +176,13 @@ def find_gap(view: RunView, trainings: Sequence[FullTraining]) -> Gap:
         num_clear=sum(_is_clear(better.full, worse.full) for worse, better in swapped),
         is_list_same=_is_list_same(view, trainings),
     )
+
+
+def _require_different(trainings: Sequence[FullTraining]) -> None:
+    folders = Counter(Path(training.name).resolve() for training in trainings)
+    folder, times = folders.most_common(1)[0]
+    if times > 1:
+        raise RunError(f"{folder} must be given once, got it {times} times")
 
 
 def _trial_of(view: RunView, training: FullTraining) -> TrialHistory:
@@ -207,12 +223,15 @@ def _promised(trial: TrialHistory) -> MeasuredVEER:
 
 def _best(history: Sequence[Mapping[str, Any]]) -> MeasuredVEER:
     measured = [each for each in history if each["veer_pct"] is not None]
-    best = min(measured, key=lambda each: (each["veer_pct"], each["epoch"]))
+    return _measured(min(measured, key=lambda each: (each["veer_pct"], each["epoch"])))
+
+
+def _measured(report: Mapping[str, Any]) -> MeasuredVEER:
     return MeasuredVEER(
-        veer_pct=best["veer_pct"],
-        low_pct=best.get("veer_low_pct"),
-        high_pct=best.get("veer_high_pct"),
-        epoch=best["epoch"],
+        veer_pct=report["veer_pct"],
+        low_pct=report.get("veer_low_pct"),
+        high_pct=report.get("veer_high_pct"),
+        epoch=report["epoch"],
     )
 
 
@@ -222,8 +241,9 @@ def _curve(history: Sequence[Mapping[str, Any]]) -> Curve:
     )
 
 
-def _veer_at(history: Sequence[Mapping[str, Any]], epoch: int) -> float | None:
-    return next((each["veer_pct"] for each in history if each["epoch"] == epoch), None)
+def _veer_at(history: Sequence[Mapping[str, Any]], epoch: int) -> MeasuredVEER | None:
+    report = next((each for each in history if each["epoch"] == epoch), None)
+    return None if report is None or report["veer_pct"] is None else _measured(report)
 
 
 def _is_clear(better: MeasuredVEER, worse: MeasuredVEER) -> bool:

@@ -10,6 +10,8 @@ from results.terminal.cells import MISSING, NOTE_STYLE, cell
 from results.terminal.grid import GridColumn, grid_or_blocks
 from spaces.files.visible import visible
 
+# By chance at most once in 20 times: the usual level of 5 %.
+ORDERS_FOR_TRUST = 20
 TOO_FEW = (
     "full trainings of one trial do not show whether the search orders its trials as full "
     "trainings do: train other finalists too"
@@ -42,7 +44,10 @@ def gap_in_words(gap: Gap) -> str:
         return TOO_FEW
     pairs = f"{gap.num_pairs} pair{'s' if gap.num_pairs > 1 else ''} of full trainings"
     if not gap.num_swapped:
-        return f"the search's setting can be trusted to choose among these: {pairs} in its order"
+        found = f"{pairs} in its order, as they would be by chance once in {gap.num_orders} times"
+        if gap.num_orders < ORDERS_FOR_TRUST:
+            return f"the search's setting is not contradicted: {found}; train other finalists too"
+        return f"the search's setting can be trusted to choose among these: {found}"
     swapped = f"{gap.num_swapped} of {pairs} in another order than in the search"
     if not gap.num_clear:
         return (
@@ -68,7 +73,7 @@ def texts_of(gap: Gap) -> dict[str, list[str]]:
         "trial": [str(row.trial) for row in gap.rows],
         "rank in\nsearch": [str(row.search_rank) for row in gap.rows],
         "promised\nVEER %": [_measured(row.promised) for row in gap.rows],
-        "in full, at\nthat epoch": [cell("veer_pct", row.same_epoch_pct) for row in gap.rows],
+        "in full, at\nthat epoch": [_same_epoch(row) for row in gap.rows],
         "in full, best\nVEER %": [_measured(row.full) for row in gap.rows],
         "rank\nin full": [str(row.full_rank) for row in gap.rows],
     }
@@ -82,11 +87,19 @@ def _table(gap: Gap, width: int | None) -> RenderableType:
     return grid_or_blocks(columns, width=width)
 
 
+def _same_epoch(row: GapRow) -> str:
+    return MISSING if row.same_epoch is None else _with_interval(row.same_epoch)
+
+
 def _measured(found: MeasuredVEER) -> str:
+    return f"{_with_interval(found)}, epoch {found.epoch}"
+
+
+def _with_interval(found: MeasuredVEER) -> str:
     interval = ""
     if found.low_pct is not None and found.high_pct is not None:
         interval = f" ({found.low_pct:.1f}-{found.high_pct:.1f})"
-    return f"{cell('veer_pct', found.veer_pct)}{interval}, epoch {found.epoch}"
+    return f"{cell('veer_pct', found.veer_pct)}{interval}"
 
 
 def _differences(row: GapRow) -> str:

@@ -89,4 +89,10 @@ def convert(
     made = convert_embeddings(file, out, names=names, root=root, wav_scp=wav_scp)
     text = f"wrote {out}: {made.num_utterances:,} embeddings of {made.embedding_dim} numbers"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+    if made.not_paths:
+        warning = (
+            f"warning: {len(made.not_paths):,} names are not paths of audio files, such as "
+            f"{made.not_paths[0]}; a corpus names files: give --wav-scp if these are utterances"
+        )
+        console.print(warning, highlight=False, markup=False, soft_wrap=True)
     refuse_lacking(made.lacking, root, out)

@@ -10,7 +10,7 @@ from ray.util.queue import Queue
 
 from models.user_code import allow_code
 from search.full_training.events import EventSender
-from spaces.files.errors import VeerError
+from spaces.files.errors import FirstProcessError, VeerError
 from trainable.config.trial_config import TrainRunConfig
 from trainable.features.training_data import reopen_training_data
 from trainable.machine.cache_dir import CACHE_VARIABLE
@@ -70,6 +70,8 @@ def train_worker(arguments: dict[str, Any]) -> None:
             device=torch.device(task.device),
             watcher=events if current_ranks().is_first else None,
         )
+    except FirstProcessError:
+        raise
     except VeerError as error:
         events.failed(error)
         raise

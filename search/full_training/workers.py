@@ -171,6 +171,12 @@ def require_free_places(workers: Workers, num_threads: int, nodes: list[Node]) -
     share = ResourceShare(num_cpus=num_threads, num_gpus=float(workers.use_gpu))
     room = sum(num_on(share, node) for node in nodes)
     if room < workers.number:
+        if workers.use_gpu and not any(node.num_gpus for node in nodes):
+            where = "this machine has" if workers.address is None else "the cluster's nodes have"
+            raise ConfigError(
+                f"--gpu needs a GPU for each worker, and {where} none that Ray can use; leave out "
+                "--gpu to train on CPUs"
+            )
         asked = _resources(workers, num_threads)
         what = " and ".join(f"{number:g} {name}" for name, number in asked.items())
         has = "; ".join(

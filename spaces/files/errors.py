@@ -72,6 +72,10 @@ class TrainingError(VeerError):
     """Training cannot start or cannot continue."""
 
 
+class FirstProcessError(TrainingError):
+    """The first of several processes that train together ended with an error, which it reports."""
+
+
 class DivergedError(TrainingError):
     """The training loss became NaN or infinite."""
 

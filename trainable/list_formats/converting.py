@@ -83,7 +83,8 @@ def convert_list(
     if names_utterances(found, line) and wav_scp is None:
         raise ConfigError(
             f"{file}:{found.first + 1}: the list names utterances, not files, {short_repr(line)}; "
-            "give --wav-scp wav.scp, the file of Kaldi with lines 'UTTERANCE PATH'"
+            "name Kaldi's file with lines 'UTTERANCE PATH', by wav_scp: wav.scp in corpus.yaml or "
+            "by --wav-scp wav.scp"
         )
     paths = ListPaths(root, wav_scp)
     header = [] if found.header is None else text.lines[found.header].lower().split(",")

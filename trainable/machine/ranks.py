@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
-from spaces.files.errors import TrainingError
+from spaces.files.errors import FirstProcessError, TrainingError, VeerError
 
 # The first process may compute targets meanwhile. A dead one is noticed at once, not by this time.
 COLLECTIVE_TIMEOUT_S = 24 * 3600
@@ -115,11 +115,20 @@ class Ranks:
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Run a block in the first process, and then in the others: they find what it made."""
-        if not self.is_first:
-            self.agreed(False)
-        yield
-        if self.is_first and not self.is_alone:
+        """Run a block in the first process, and then in the others: they find what it made.
+
+        Raises:
+            FirstProcessError: In the others, if the block raised a `VeerError` in the first one.
+        """
+        if not self.is_first and not self.agreed(False):
+            raise FirstProcessError("the first process ended with an error: see its message")
+        try:
+            yield
+        except VeerError:
+            if self.is_first:
+                self.agreed(False)
+            raise
+        if self.is_first:
             self.agreed(True)
 
     def _total(self, part: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.errors import ConfigError, CorpusError
+from trainable.list_formats.layouts import is_path
 from trainable.list_formats.list_paths import ListPaths
 from trainable.teachers.embedding_file import EMBEDDING, MAX_FAULTS, UTTERANCE
 from trainable.teachers.vector_files import Vector, read_vectors
@@ -25,11 +26,13 @@ class ConvertedEmbeddings:
         num_utterances: Rows.
         embedding_dim: Numbers of each.
         lacking: Paths without a file below the root; empty if there is no root.
+        not_paths: Names that do not look like paths of files, as those of utterances.
     """
 
     num_utterances: int
     embedding_dim: int
     lacking: tuple[str, ...]
+    not_paths: tuple[str, ...]
 
 
 def convert_embeddings(
@@ -80,7 +83,10 @@ def convert_embeddings(
     pq.write_table(pa.table({UTTERANCE: list(found), EMBEDDING: column}), buffer)
     write_bytes_atomically(out, buffer.getvalue().to_pybytes())
     return ConvertedEmbeddings(
-        num_utterances=len(found), embedding_dim=size, lacking=tuple(paths.lacking)
+        num_utterances=len(found),
+        embedding_dim=size,
+        lacking=tuple(paths.lacking),
+        not_paths=tuple(name for name in found if not is_path(name)),
     )
 
 

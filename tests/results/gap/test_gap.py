@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def test_a_training_is_beside_its_trial_and_at_the_same_epoch(view: RunView) -> 
     (row,) = gap.rows
     assert (row.trial, row.search_rank, row.full_rank) == (view.ranked[1].trial, 2, 1)
     assert (row.promised.veer_pct, row.promised.epoch) == (promised.veer_pct, promised.epoch)
-    assert row.same_epoch_pct == 8.5
+    assert row.same_epoch is not None
+    assert row.same_epoch.veer_pct == 8.5
     assert (row.full.veer_pct, row.full.epoch, row.full.low_pct) == (4.25, 400, 3.25)
     assert [name for name, *_ in row.differences] == ["training.max_epochs"]
     assert gap_in_words(gap) == TOO_FEW
@@ -72,7 +74,8 @@ def test_the_page_has_both_curves_of_a_training_in_one_colour(
 ) -> None:
     history = [epoch(1, 9.0), epoch(2, None), epoch(400, 4.25, 1.0)]
     # A trial that was trained twice has one curve in the search.
-    gap = find_gap(view, [trained(view, 2, *history), trained(view, 2, epoch(1, 8.0))])
+    other = replace(trained(view, 2, epoch(1, 8.0)), name="again")
+    gap = find_gap(view, [trained(view, 2, *history), other])
     in_search, in_full, again = gap_chart(gap).data
     assert again.line.color != in_full.line.color
     assert (in_full.x, in_full.y) == ((1, 400), (9.0, 4.25))
@@ -89,7 +92,8 @@ def test_the_page_has_both_curves_of_a_training_in_one_colour(
 @pytest.mark.parametrize(
     ("best", "half", "words"),
     [
-        ((4.0, 5.0, 6.0), 0.1, "can be trusted to choose among these: 3 pairs of full trainings"),
+        ((4.0, 5.0, 6.0, 7.0), 0.1, "can be trusted to choose among these: 6 pairs .* 24 times"),
+        ((4.0, 5.0, 6.0), 0.1, "not contradicted: 3 pairs .* in its order, .* once in 6 times"),
         ((5.0, 4.0, 6.0), 3.0, "not contradicted: 1 of 3 pairs"),
         ((5.0, 4.0, 6.0), None, "not contradicted: 1 of 3 pairs"),
         ((6.0, 5.0, 1.0), 0.6, "cannot be trusted to choose: 3 of 3 pairs .*, 2 by more"),
@@ -101,8 +105,14 @@ def test_the_order_of_full_trainings_gives_the_verdict(
     trainings = [trained(view, i + 1, epoch(300, pct, half)) for i, pct in enumerate(best)]
     # The order in which they are given does not count.
     gap = find_gap(view, trainings[::-1])
-    assert [row.search_rank for row in gap.rows] == [1, 2, 3]
+    assert [row.search_rank for row in gap.rows] == list(range(1, len(best) + 1))
     assert re.search(words, gap_in_words(gap))
+
+
+def test_a_folder_that_is_given_twice_is_refused(view: RunView) -> None:
+    twice = [trained(view, 1, epoch(1, 5.0)), trained(view, 1, epoch(1, 5.0))]
+    with pytest.raises(RunError, match=r"full-1 must be given once, got it 2 times"):
+        find_gap(view, twice)
 
 
 def test_another_config_is_refused_with_the_nearest_trial(view: RunView) -> None:
@@ -125,7 +135,7 @@ def test_folders_are_read_and_other_lists_are_warned_of(tmp_path: Path) -> None:
     assert "VEER by epoch" in page.read_text()
     (row,) = shown["rows"]
     assert row["promised"] == row["full"]
-    assert row["same_epoch_pct"] == row["full"]["veer_pct"]
+    assert row["same_epoch"] == row["full"]
     assert shown["is_list_same"] is True
     config = read_yaml(student / "config.yaml").data
     config["corpus"]["val_list"] = str(both.folder / "corpus" / "veri_val.txt")

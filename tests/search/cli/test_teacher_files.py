@@ -51,6 +51,9 @@ def test_embeddings_are_converted_by_command(tmp_path: Path) -> None:
     out = tmp_path / "teacher.parquet"
     words = ("teacher", "convert", tmp_path / "x.npz", "--out", out)
     assert veer(*words).output.splitlines() == [f"wrote {out}: 2 embeddings of 4 numbers"]
+    np.savez(tmp_path / "u.npz", **{"id1-a": np.ones(4), "b.wav": np.ones(4)})
+    found = veer("teacher", "convert", tmp_path / "u.npz", "--out", tmp_path / "u.parquet").output
+    assert "warning: 1 names are not paths of audio files, such as id1-a;" in found
     with pytest.raises(VeerError, match=r"teacher\.parquet exists; name another file with --out"):
         veer(*words)
     with pytest.raises(CorpusError, match=r"was written, but names 1 file .*such as b\.wav"):

@@ -53,6 +53,8 @@ def test_workers_without_room_are_refused_with_what_the_nodes_have() -> None:
         require_free_places(Workers(number=3), 2, nodes(4))
     with pytest.raises(ConfigError, match=r"2 CPU and 1 GPU each .* room for 1; lower"):
         require_free_places(Workers(number=2, use_gpu=True), 2, nodes(8, gpus=1))
+    with pytest.raises(ConfigError, match=r"--gpu needs a GPU .* this machine has none .*leave"):
+        require_free_places(Workers(number=2, use_gpu=True), 2, nodes(8))
 
 
 @pytest.mark.parametrize("asked", [{"use_gpu": True}, {"address": "10.0.0.1:6379"}])

@@ -100,8 +100,16 @@ def take_part(rank: int, port: int, corpus: Path, results: Any) -> None:
         timeout=timedelta(seconds=120),
     )  # fmt: skip
     assert current_ranks() == Ranks(rank=rank, size=2)
-    results.put((rank, train_all(corpus), norm_of_parts(rank)))
+    results.put((rank, train_all(corpus), norm_of_parts(rank), refused_in_first(rank)))
     dist.destroy_process_group()
+
+
+def refused_in_first(rank: int) -> str:
+    try:
+        with current_ranks().first_before_others():
+            raise TrainingError("no room" if rank == 0 else "the block has run")
+    except TrainingError as error:
+        return str(error)
 
 
 def norm_of_parts(rank: int) -> dict[str, list[float]]:
@@ -152,7 +160,10 @@ def together(corpus: Path, alone: dict[str, Any]) -> list[tuple[Any, Any]]:
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
-    return [(runs, norm) for _, runs, norm in found]
+    assert [refused for *_, refused in found] == [
+        "no room", "the first process ended with an error: see its message"
+    ]  # fmt: skip
+    return [(runs, norm) for _, runs, norm, _ in found]
 
 
 @pytest.mark.slow
