@@ -31,6 +31,7 @@ STEPS: Sequence[Step] = (
     Step("trial.training.lr", 0.1, f"for sgd, not for adam; {WESPEAKER}"),
     Step("trial.training.weight_decay", 0.0001, f"L2 penalty with sgd; {WESPEAKER}"),
     Step("trial.training.schedule", "exponential", f"falls in every step; {WESPEAKER}"),
+    Step("trial.training.final_lr_ratio", 0.0005, f"the last rate over lr; {WESPEAKER}"),
     Step("trial.training.warmup_epochs", 6, f"epochs in which the rate rises; {WESPEAKER}"),
     Step("trial.loss.margin_rises_after", 20, f"epochs without a margin; {WESPEAKER}"),
     Step("trial.loss.margin_warmup_epochs", 20, f"epochs in which it rises; {WESPEAKER}"),

@@ -1,5 +1,6 @@
 """The paths that a converted list has, from utterances of Kaldi or paths of another machine."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from trainable.list_formats.listed_files import ListedFiles
 
 # Programs that pass on the samples of the one file that they are given.
 _PASSING = ("cat", "sox", "flac")
+# In SpeechBrain's CSV `$data_root/`: the folder of the audio, which its reader puts there.
+_PLACEHOLDER = re.compile(r"^\$\w+/")
 _AUDIO = (".wav", ".flac", ".WAV", ".FLAC", ".aiff", ".aif", ".w64")
 
 
@@ -50,6 +53,7 @@ class ListPaths:
             path = self._path_of[name]
         elif self._wav_scp is not None and not is_path(name):
             raise ValueError(f"{self._wav_scp} has no utterance {short_repr(name)}")
+        path = _PLACEHOLDER.sub("", path)
         if len(path.split()) != 1:
             raise ValueError(f"a path must not have white space, got {short_repr(path)}")
         if self._files is None:

@@ -18,7 +18,7 @@ RAW_LIST = "".join(
     json.dumps({"key": f"id/{path}", "wav": path, "spk": path[0]}) + "\n" for path in (A, B, C)
 )
 CSV = "ID,duration,wav,start,stop,spk_id\n" + "".join(
-    f"{path},3.0,{path},{start},{start + 100},{path[0]}\n"
+    f"{path},3.0,$data_root/{path},{start},{start + 100},{path[0]}\n"
     for path in (A, B, C)
     for start in (0, 1)
 )
