@@ -79,10 +79,10 @@ ELSEWHERE_WRITES = {
     "export": "LOCKED/search/trained --out TMP/exported",
     "trials": "LOCKED/search/trained --format csv --out TMP/trials.csv",
 }
-# They run until Ctrl-C, start and end processes, or need a run of many trials or lists of other
-# speakers: tests of their own.
+# They run until Ctrl-C, start and end processes, ask a cluster, or need a run of many trials or
+# lists of other speakers: tests of their own.
 ELSEWHERE = {"dashboard", "simulate", "fuse", "cluster head", "cluster join", "cluster token",
-             "cluster stop"}  # fmt: skip
+             "cluster stop", "submit", "status", "stop"}  # fmt: skip
 
 # They build models or a page: on three screens, elsewhere only their help.
 SLOW = {"evaluate", "verify", "presets", "space check", "report"}

@@ -26,6 +26,7 @@ from search.cli.resume import resume
 from search.cli.score import score
 from search.cli.search import search
 from search.cli.simulate import simulate
+from search.cli.submit import status, stop, submit
 from search.cli.unwritable import output_refusal
 from search.cli.verify import enroll, verify
 from spaces.files.errors import VeerError
@@ -49,6 +50,16 @@ app.add_typer(cluster.app, name="cluster")
 app.command()(simulate)
 app.command()(search)
 app.command()(resume)
+# The words after `search` or `resume` belong to the command that is sent.
+app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": False,
+        "allow_interspersed_args": False,
+    }
+)(submit)
+app.command()(status)
+app.command()(stop)
 app.command()(results.trials)
 app.command()(results.show)
 app.command()(compare)

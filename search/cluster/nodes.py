@@ -36,6 +36,8 @@ from trainable.machine.cores import available_cores
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 # In the environment of every process of a node that Veer started: the cluster's address.
 MARK = "VEER_CLUSTER"
+# Likewise: the Python that Veer is installed for on this machine, which runs its jobs.
+PYTHON_VARIABLE = "VEER_PYTHON"
 LOOPBACK = "127.0.0.1"
 # After SIGTERM, before SIGKILL.
 STOP_WITHIN_S = 5.0
@@ -69,6 +71,8 @@ class NodeOptions:
     def arguments(self) -> list[str]:
         """Return the options for `ray start`."""
         given = {
+            # Any free one: Ray's fixed port would let one node a machine run jobs.
+            "--dashboard-agent-listen-port": 0,
             # Ray's own count heeds neither the affinity nor Slurm.
             "--num-cpus": available_cores() if self.num_cpus is None else self.num_cpus,
             "--num-gpus": self.num_gpus,
@@ -199,7 +203,7 @@ def stay(address: str) -> None:
 
 
 def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
-    own = {AUTH_MODE: "token", MARK: address}
+    own = {AUTH_MODE: "token", MARK: address, PYTHON_VARIABLE: sys.executable}
     # `ray start` runs in another folder, where a relative path would name another file.
     if TOKEN_PATH in os.environ:
         own[TOKEN_PATH] = str(token_file().absolute())

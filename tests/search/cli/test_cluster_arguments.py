@@ -46,8 +46,9 @@ class TestArguments:
         veer("cluster", "head", "--host", "10.0.0.1", "--cpus", 4, "--gpus", 1)
         (call,) = ran
         assert call["command"][3:] == [
-            "start", "--head", "--port=6379", "--include-dashboard=false", "--num-cpus=4",
-            "--num-gpus=1", "--node-ip-address=10.0.0.1", "--disable-usage-stats",
+            "start", "--head", "--port=6379", "--include-dashboard=false",
+            "--dashboard-agent-listen-port=0", "--num-cpus=4", "--num-gpus=1",
+            "--node-ip-address=10.0.0.1", "--disable-usage-stats",
         ]  # fmt: skip
         assert call["env"][AUTH_MODE] == "token"
         assert call["env"]["VEER_CLUSTER"] == "10.0.0.1:6379"
