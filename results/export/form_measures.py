@@ -105,4 +105,4 @@ def _veer_values(eer: FinalEER) -> Values:
 def _peak_mb(made: MadeForm) -> float:
     if made.content:
         return onnx_peak_mb(made.content)
-    return network_peak_mb(made.network.file, is_compiled=made.run is not None)
+    return network_peak_mb(made.network.file, made.form if made.run is not None else None)

@@ -11,7 +11,7 @@ from results.export.benchmark import BenchmarkConfig
 from results.export.form_measures import measured_forms, with_values
 from results.export.forms import benchmark_forms, make_forms
 from results.export.measured import measured_models
-from results.records.benchmark_row import COMPILED, BenchmarkRow, TimedForm
+from results.records.benchmark_row import COMPILED_FORMS, BenchmarkRow, TimedForm
 from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import ConfigError, CorpusError
 from trainable.corpus.corpus import CorpusConfig, read_corpus
@@ -62,9 +62,9 @@ def benchmark_run_forms(
     try:
         require_onnx()
     except ConfigError as error:
-        if any(each != COMPILED for each in forms):
+        if any(each not in COMPILED_FORMS for each in forms):
             missing.append(f"only PyTorch is measured: {error}")
-        forms = [each for each in forms if each == COMPILED]
+        forms = [each for each in forms if each in COMPILED_FORMS]
     audio = _training_audio(corpus, missing) if "onnx-int8-static" in forms else []
     made, lines = make_forms(measured_models(view, top_k), forms, audio)
     rows = benchmark_forms(made, config or BenchmarkConfig())

@@ -24,11 +24,11 @@ from results.export.benchmark import (
     round_plan,
 )
 from results.export.measured import TEACHER_NAME
-from results.records.benchmark_row import COMPILED, TORCH, BenchmarkRow, TimedForm
+from results.records.benchmark_row import COMPILED_FORMS, TORCH, BenchmarkRow, TimedForm
 from spaces.files.errors import VeerError
 from trainable.checkpoints.loading import LoadedModel
 from trainable.cost.quiet_rounds import TimedRounds, time_quiet_rounds
-from trainable.deployment.compiled import compile_network
+from trainable.deployment.compiled import COMPILED_DTYPES, compile_network
 from trainable.deployment.convert import form_bytes
 from trainable.deployment.request import Form, FormRequest
 from trainable.deployment.running import Embed, compared, network_runner, onnx_runner
@@ -106,8 +106,8 @@ def make_forms(
 def _made(
     name: str, loaded: LoadedModel, form: TimedForm, calibration: Sequence[Path]
 ) -> MadeForm:
-    if form == COMPILED:
-        compiled = compile_network(loaded)
+    if form in COMPILED_FORMS:
+        compiled = compile_network(loaded, COMPILED_DTYPES[form])
         return MadeForm(
             model=name, form=form, network=loaded, run=compiled.run, cosine=compiled.cosine
         )

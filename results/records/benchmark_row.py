@@ -7,10 +7,12 @@ from results.records.record_values import RecordValue, Rule, Whole
 from trainable.report.column import Column
 
 # Forms beside the network itself: compiled by `torch.compile`, or as a file of ONNX Runtime.
-TimedForm = Literal["torch-compile", "onnx", "onnx-int8", "onnx-int8-static"]
-TIMED_FORMS: tuple[TimedForm, ...] = get_args(TimedForm)
+CompiledForm = Literal["torch-compile", "torch-compile-bf16"]
+OnnxForm = Literal["onnx", "onnx-int8", "onnx-int8-static"]
+TimedForm = CompiledForm | OnnxForm
+COMPILED_FORMS: tuple[CompiledForm, ...] = get_args(CompiledForm)
+TIMED_FORMS: tuple[TimedForm, ...] = (*COMPILED_FORMS, *get_args(OnnxForm))
 TORCH = "torch"
-COMPILED: TimedForm = "torch-compile"
 
 
 class BenchmarkRow(RecordValue):
@@ -80,7 +82,8 @@ class BenchmarkRow(RecordValue):
     form: Annotated[
         str | None,
         Column(
-            meaning="Form of the model: torch, torch-compile, or one of `veer export --form`."
+            meaning="Form of the model: torch, torch-compile, torch-compile-bf16, or one of "
+            "`veer export --form`."
         ),
     ] = None
     teacher_form: Annotated[

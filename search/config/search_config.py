@@ -173,7 +173,8 @@ class SearchConfig(Settings):
     benchmark_forms: tuple[TimedForm, ...] = Field(
         (),
         description="Forms of deployment of these trials and of the teacher that are measured "
-        "too, by speed, size and VEER: torch-compile, onnx, onnx-int8, onnx-int8-static.",
+        "too, by speed, size and VEER: torch-compile, torch-compile-bf16, onnx, onnx-int8, "
+        "onnx-int8-static.",
     )
     trackers: tuple[TrackerName, ...] = Field(
         (),

@@ -8,7 +8,10 @@ Shapes: B batch, S samples, D embedding.
 
 import logging
 import warnings
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -20,8 +23,13 @@ from trainable.deployment.onnx_graph import example_input
 from trainable.deployment.request import FormRequest
 from trainable.deployment.running import Embed, network_runner
 from trainable.machine.engine import limit_compile_workers
+from trainable.machine.hardware import cpu_has_bfloat16
 
-LOWEST_COSINE = 0.9999
+# By the name of the form.
+COMPILED_DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
+    {"torch-compile": torch.float32, "torch-compile-bf16": torch.bfloat16}
+)
+LOWEST_COSINE = {torch.float32: 0.9999, torch.bfloat16: 0.99}
 # Variants of one function that a process keeps, over all models, shapes and numbers of threads;
 # above it PyTorch silently runs uncompiled. Its own limit is 8.
 MOST_VARIANTS = 256
@@ -42,17 +50,25 @@ class CompiledNetwork:
     cosine: float
 
 
-def compile_network(loaded: LoadedModel, backend: str = "inductor") -> CompiledNetwork:
+def compile_network(
+    loaded: LoadedModel, dtype: torch.dtype = torch.float32, backend: str = "inductor"
+) -> CompiledNetwork:
     """Compile a network, for utterances of 2 s to begin with.
 
     Args:
         loaded: The network, on the CPU.
+        dtype: Type of the network's products, float32 or bfloat16; the front end is in float32.
         backend: Backend of `torch.compile`.
 
     Raises:
         ConversionError: There is no C++ compiler, the network cannot be compiled, or the compiled
-            one gives other embeddings.
+            one gives other embeddings; or the CPU has no bfloat16.
     """
+    if dtype == torch.bfloat16 and cpu_has_bfloat16() is False:
+        raise ConversionError(
+            "this CPU has no instructions for bfloat16 (AVX-512 BF16, AMX, or ARM's), without "
+            "which it is slower than float32"
+        )
     from torch._dynamo import config  # takes a second to import
 
     config.recompile_limit = max(config.recompile_limit, MOST_VARIANTS)
@@ -63,7 +79,9 @@ def compile_network(loaded: LoadedModel, backend: str = "inductor") -> CompiledN
     model, log_mel = loaded.model, LogMel(loaded.config.model.num_mels)
 
     def embed(wave_BS: Tensor) -> Tensor:
-        return model.embed(log_mel(wave_BS))
+        feat_BTF = log_mel(wave_BS)
+        with nullcontext() if dtype == torch.float32 else torch.autocast("cpu", dtype):
+            return model.embed(feat_BTF).float()
 
     compiled = torch.compile(embed, backend=backend, dynamic=False)
 
@@ -81,19 +99,19 @@ def compile_network(loaded: LoadedModel, backend: str = "inductor") -> CompiledN
             ) from error
         return embedding_BD
 
-    return CompiledNetwork(run=run, cosine=_compared(loaded, run))
+    return CompiledNetwork(run=run, cosine=_compared(loaded, run, LOWEST_COSINE[dtype]))
 
 
-def _compared(loaded: LoadedModel, run: Embed) -> float:
+def _compared(loaded: LoadedModel, run: Embed, lowest: float) -> float:
     request = FormRequest(loaded=loaded, form="torchscript")
     wave_BS = example_input(request, batch=1, seconds=_COMPARED_S)
     got_BD = run(wave_BS)
     want_BD = network_runner(request)(wave_BS)
     # NaN stays NaN in a minimum of tensors, and is below no bound.
     cosine = float(torch.cosine_similarity(got_BD.double(), want_BD.double()).min())
-    if not cosine >= LOWEST_COSINE:
+    if not cosine >= lowest:
         raise ConversionError(
             f"torch.compile gives other embeddings than the network: cosine {cosine:.4f}, at "
-            f"least {LOWEST_COSINE} is required"
+            f"least {lowest} is required"
         )
     return cosine

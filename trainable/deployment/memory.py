@@ -33,8 +33,8 @@ from trainable.checkpoints.loading import load_speaker_model
 torch.set_num_threads(1)
 loaded = load_speaker_model(Path(sys.argv[1]))
 if len(sys.argv) > 2:
-    from trainable.deployment.compiled import compile_network
-    embed = compile_network(loaded).run
+    from trainable.deployment.compiled import COMPILED_DTYPES, compile_network
+    embed = compile_network(loaded, COMPILED_DTYPES[sys.argv[2]]).run
 else:
     log_mel = LogMel(loaded.config.model.num_mels)
     embed = lambda wave_BS: loaded.model.embed(log_mel(wave_BS))
@@ -57,17 +57,17 @@ def onnx_peak_mb(content: bytes) -> float:
         return _peak_mb(_ONNX, file)
 
 
-def network_peak_mb(file: Path, *, is_compiled: bool = False) -> float:
+def network_peak_mb(file: Path, compiled: str | None = None) -> float:
     """Return the peak memory in MB of a model file with PyTorch and Veer's loader.
 
     Args:
         file: The model file.
-        is_compiled: Whether the network is compiled there, by `torch.compile`.
+        compiled: Name of the form that the network is compiled to there; None to run it as it is.
 
     Raises:
         ConversionError: As for `onnx_peak_mb`.
     """
-    return _peak_mb(_NETWORK, file, *["compiled"] * is_compiled)
+    return _peak_mb(_NETWORK, file, *([] if compiled is None else [compiled]))
 
 
 def _peak_mb(code: str, file: Path, *more: str) -> float:

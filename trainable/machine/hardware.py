@@ -91,3 +91,23 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
+    """Return whether the CPU has instructions for products in bfloat16; None where unknown.
+
+    Args:
+        cpuinfo: File of Linux that describes the CPUs.
+    """
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return None
+    flags = {
+        word
+        for line in lines
+        if line.partition(":")[0].strip() in ("flags", "Features")
+        for word in line.partition(":")[2].split()
+    }
+    # Of x86, then of ARM.
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"}) if flags else None

@@ -54,7 +54,7 @@ def test_a_compiled_network_is_a_form_without_a_file(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "results.export.forms.compile_network", lambda network: compile_network(network, "eager")
+        "results.export.forms.compile_network", lambda *given: compile_network(*given, "eager")
     )
     made, lines = make_forms(measured_models(RunView.read(trained_run), 1), ["torch-compile"])
     assert lines == []
@@ -68,7 +68,7 @@ def test_a_compiled_network_is_a_form_without_a_file(
 def test_where_nothing_can_be_compiled_the_reason_is_kept(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> CompiledNetwork:
+    def fail(*_: object) -> CompiledNetwork:
         raise ConversionError("torch.compile failed (no compiler)")
 
     monkeypatch.setattr("results.export.forms.compile_network", fail)

@@ -1,5 +1,6 @@
 """Networks compiled by `torch.compile`, here by its backend that generates no code."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from trainable.deployment.request import FormRequest
 from trainable.deployment.running import network_runner
 from trainable.embedding.compiled_embedder import CompiledEmbedder
 from trainable.embedding.embedder import CropPlan
+from trainable.machine.hardware import cpu_has_bfloat16
 
 
 def wave(batch: int, samples: int) -> torch.Tensor:
@@ -48,6 +50,30 @@ def test_more_shapes_than_pytorchs_limit_stay_compiled() -> None:
     for batch in range(2, 13):
         compiled.run(wave(batch, 8_000))
     assert len(variants) == 12
+
+
+def test_in_bfloat16_the_embeddings_are_nearly_the_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trainable.deployment.compiled.cpu_has_bfloat16", lambda: None)
+    network = loaded(FAMILIES["mixer"])
+    compiled = compile_network(network, torch.bfloat16, backend="eager")
+    assert 0.99 < compiled.cosine < 1 - 1e-7
+    assert compiled.run(wave(2, 16_000)).dtype == torch.float32
+
+
+def test_a_cpu_without_bfloat16_has_no_such_form(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = tmp_path / "cpuinfo"
+    known = {"avx2 fma": False, "avx512_bf16": True, "asimd bf16": True}
+    for flags, expected in known.items():
+        info.write_text(f"model name\t: A\nflags\t\t: fpu {flags}\n")
+        assert cpu_has_bfloat16(info) is expected
+    assert cpu_has_bfloat16(tmp_path / "none") is None
+    monkeypatch.setattr("trainable.deployment.compiled.cpu_has_bfloat16", lambda: False)
+    with pytest.raises(ConversionError, match="this CPU has no instructions for bfloat16"):
+        compile_network(loaded(FAMILIES["mixer"]), torch.bfloat16)
 
 
 def test_a_compiler_that_fails_is_named_with_what_it_needs() -> None:
