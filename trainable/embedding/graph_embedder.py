@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from models import LogMel
+from models.frontend import HOP_SAMPLES
 from spaces.files.errors import CheckpointError, ConfigError
 from trainable.audio.reading import Wave
 from trainable.deployment.running import OnnxGraph, open_onnx
@@ -53,7 +54,11 @@ class GraphEmbedder:
         self.embedding_dim = _embedding_dim(file, graph)
         # A network of one length is given crops of that length, as it is without a graph.
         self._num_frames = int(graph.metadata.get("veer.num_frames", 0))
-        self._run = graph.run
+        batch, length = graph.input_shape[:2]
+        self._batch = batch if isinstance(batch, int) else None
+        if isinstance(length, int):
+            self._num_frames = _frames_of(file, length) if self._takes_waveform else length
+        self._file, self._run = file, graph.run
         self._log_mel = LogMel()
 
     def crops(self, waves: Sequence[Wave], plan: CropPlan) -> Embeddings:
@@ -69,9 +74,28 @@ class GraphEmbedder:
                 frame_crops(self._log_mel, each, num_frames, plan.num_crops)
                 for each in waves
             ]
-        emb_ZD = self._run(torch.cat(crops)).numpy()
+        emb_ZD = self._embedded(torch.cat(crops)).numpy()
         found: Embeddings = np.asarray(emb_ZD.reshape(len(waves), plan.num_crops, -1))
         return found
+
+    def _embedded(self, crop_ZS: torch.Tensor) -> torch.Tensor:
+        """Run the graph, in batches of its only size where it has one; the last is filled up."""
+        try:
+            if self._batch is None:
+                return self._run(crop_ZS)
+            more = crop_ZS[:1].repeat_interleave(-len(crop_ZS) % self._batch, dim=0)
+            filled = torch.cat([crop_ZS, more])
+            parts = [
+                self._run(filled[first : first + self._batch])
+                for first in range(0, len(filled), self._batch)
+            ]
+            return torch.cat(parts)[: len(crop_ZS)]
+        # ONNX Runtime raises what it likes.
+        except Exception as error:
+            raise CheckpointError(
+                f"{self._file}: the graph cannot be run on crops of shape {tuple(crop_ZS.shape)}: "
+                f"{str(error).strip()}"
+            ) from error
 
 
 def is_graph_file(path: Path) -> bool:
@@ -101,7 +125,7 @@ def _weights_beside(file: Path) -> tuple[str, ...]:
 
 def _graph(file: Path, content: bytes | Path) -> OnnxGraph:
     try:
-        return open_onnx(content)
+        return open_onnx(content, torch.get_num_threads())
     except ConfigError:
         raise
     except Exception as error:
@@ -121,6 +145,17 @@ def _takes_waveform(file: Path, graph: OnnxGraph) -> bool:
         f"{file}: must take waveforms (batch, samples) at 16 kHz, got input of shape "
         f"{graph.input_shape}: the features of another program are not known here"
     )
+
+
+def _frames_of(file: Path, samples: int) -> int:
+    """Return the frames of crops of so many samples, which start and end on frames."""
+    num_hops, rest = divmod(samples, HOP_SAMPLES)
+    if rest:
+        raise CheckpointError(
+            f"{file}: must take waveforms of any length, or of whole hops of {HOP_SAMPLES} "
+            f"samples, got {samples} samples"
+        )
+    return num_hops + 1
 
 
 def _embedding_dim(file: Path, graph: OnnxGraph) -> int:

@@ -18,8 +18,10 @@ from trainable.calibration.cllr import cllr
 from trainable.calibration.logistic import fit_llr
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.test_list_ledger import LEDGER
+from trainable.deployment.running import open_onnx
 from trainable.embedding.embedder import CropPlan, NetworkEmbedder
 from trainable.embedding.graph_embedder import GraphEmbedder
+from trainable.verification.crops import wave_crops_on_frames
 from trainable.verification.metrics import equal_error_rate
 
 
@@ -133,6 +135,58 @@ def test_a_graph_is_calibrated_and_verifies(world: Path, tmp_path: Path) -> None
         veer("evaluate", graph, "--pairs", world / "even.txt", "--root", world)
     shown = veer("verify", *voices[:2], "--model", graph, "--false-accepts", 20).output
     assert "x.onnx.calibration.json)" in shown
+
+
+def fixed(whole: Path, file: Path, batch: int, length: int | None = None) -> Path:
+    """Write a graph with a fixed size of its batch, and of its input where that is given."""
+    model = onnx.load(str(whole))
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    dims[0].dim_value = batch
+    if length is not None:
+        dims[1].dim_value = length
+    onnx.save(model, str(file))
+    return file
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_graph_of_one_batch_size_is_run_in_such_batches(
+    batch: int, world: Path, tmp_path: Path
+) -> None:
+    whole = world / "waveform.onnx"
+    waves = [
+        (0.1 * np.random.default_rng(n).normal(size=16_000)).astype(np.float32) for n in (0, 1)
+    ]
+    plan = CropPlan(num_crops=4)
+    np.testing.assert_allclose(
+        GraphEmbedder(fixed(whole, tmp_path / "x.onnx", batch)).crops(waves, plan),
+        GraphEmbedder(whole).crops(waves, plan),
+        atol=1e-5,
+    )
+
+
+def test_a_graph_of_one_length_is_given_crops_of_that_length(
+    world: Path, tmp_path: Path
+) -> None:
+    wave = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
+    graph = fixed(world / "waveform.onnx", tmp_path / "x.onnx", 1, 8_000)
+    found = GraphEmbedder(graph).crops([wave], CropPlan(num_crops=2, num_frames=300))
+    expected = open_onnx((world / "waveform.onnx").read_bytes()).run(
+        torch.from_numpy(wave_crops_on_frames(wave, 51, 2))
+    )
+    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    with pytest.raises(CheckpointError, match=r"y\.onnx: must take .* whole hops .* got 8001 sam"):
+        GraphEmbedder(fixed(world / "waveform.onnx", tmp_path / "y.onnx", 1, 8_001))
+
+
+def test_a_graph_that_cannot_be_run_says_so(world: Path) -> None:
+    graph = GraphEmbedder(world / "waveform.onnx")
+
+    def fail(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("Got invalid dimensions")
+
+    graph._run = fail
+    with pytest.raises(CheckpointError, match=r"crops of shape \(2, 6240\): Got invalid dim"):
+        graph.crops([np.ones(16_000, np.float32)], CropPlan(num_crops=2))
 
 
 def test_weights_beside_a_graph_are_loaded_and_part_of_its_hash(
