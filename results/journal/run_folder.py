@@ -9,6 +9,7 @@ from spaces.files.errors import RunError
 
 JOURNAL = "journal.jsonl"
 TRIALS_FOLDER = "trials"
+EXPORT_FOLDER = "export"
 
 
 class RunFolder:
@@ -89,7 +90,7 @@ class RunFolder:
     @property
     def exports(self) -> Path:
         """The default folder of exported trials."""
-        return self.path / "export"
+        return self.path / EXPORT_FOLDER
 
     def trial(self, number: int) -> Path:
         """Return the folder of one trial, with its config, checkpoints and scores."""

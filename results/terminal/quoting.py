@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 
+from spaces.files.locations import name_for_people
 from spaces.files.visible import visible
 
 
@@ -16,9 +17,11 @@ def veer_command(*words: str | Path) -> str:
 
     Args:
         words: The words after `veer`. A path that begins with `-` gets a `./`, so that it is not
-            taken for an option; a text that begins so is an option.
+            taken for an option; a text that begins so is an option. The working copy of a folder
+            in object storage is named by its URI.
     """
-    return " ".join(["veer", *(_quoted(_not_an_option(word)) for word in words)])
+    named = (name_for_people(word) if isinstance(word, Path) else word for word in words)
+    return " ".join(["veer", *(_quoted(_not_an_option(word)) for word in named)])
 
 
 def _not_an_option(word: str | Path) -> str:

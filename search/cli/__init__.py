@@ -2,5 +2,5 @@
 
 May import: spaces, models, trainable, results, search.cluster, search.config, search.estimates,
 search.full_training, search.jobs, search.loop, search.prediction, search.provenance,
-search.review, search.run, search.suggest, search.use.
+search.remote, search.review, search.run, search.suggest, search.use.
 """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
+from search.cli.places import PlacedTyper
 from search.cli.unwritable import is_of_output, refusal
 from spaces.files.errors import VeerError
 
@@ -52,7 +53,7 @@ def command_group(text: str, **options: Any) -> typer.Typer:
         text: Its help.
         options: Further arguments of `typer.Typer`.
     """
-    return typer.Typer(
+    return PlacedTyper(
         cls=LightGroup,
         help=text,
         no_args_is_help=True,

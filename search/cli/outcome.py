@@ -17,6 +17,7 @@ from search.cli.console import (
 )
 from search.cli.form_times import print_forms_front
 from search.cli.options import permission_flag, training_command
+from spaces.files.locations import name_for_people
 
 if TYPE_CHECKING:
     from results.analysis.run_view import RunView
@@ -48,7 +49,9 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
         typer.Exit: With the status of Ctrl-C or SIGTERM if that ended the search, or the status of
             a search that stopped because of faults.
     """
+    from results.journal.run_folder import EXPORT_FOLDER
     from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
+    from search.remote.running_copy import upload_folder
     from search.run.progress import SearchView
     from search.run.run_search import run_search
 
@@ -61,6 +64,7 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
         is_terminated = isinstance(interrupt, Terminated)
         raise typer.Exit(TERMINATED_STATUS if is_terminated else INTERRUPTED_STATUS) from None
     _print_result(result)
+    upload_folder(folder, [EXPORT_FOLDER])
     _, status = STOP_MESSAGES.get(result.reason, ("", 0))
     if status:
         # A batch system that sent SIGTERM expects its status, not that of Ctrl-C.
@@ -96,7 +100,8 @@ def _print_tables(result: SearchResult) -> None:
 
     run = result.run
     if result.was_finished:
-        console.print(f"reusing {run.folder.path}: {_why_finished(run)}", highlight=False)
+        where = name_for_people(run.folder.path)
+        console.print(f"reusing {where}: {_why_finished(run)}", highlight=False, soft_wrap=True)
     console.print(trials_view(run, width=console.width))
     if (front := front_view(run, console.width)) is not None:
         console.print(front)
@@ -139,5 +144,6 @@ def _exported(run: RunView) -> list[str]:
     # Of several goals that is only the end of the front with the lowest figure.
     if costs := cost_goals(run.goals):
         options = " or ".join(f"{OPTIONS[goal]} COST" for goal in costs)
-        lines.append(f"another student of the front: veer export {run.folder.path} {options}")
+        command = veer_command("export", run.folder.path)
+        lines.append(f"another student of the front: {command} {options}")
     return lines

@@ -53,8 +53,10 @@ def resume(
     themselves.
     """
     from search.provenance.run_state import resumed_settings
+    from search.remote.working_copy import copy_to_search
 
     permit(code)
+    folder = copy_to_search(run)
     overrides = {
         "num_trials": trials,
         "total_epochs": total_epochs,
@@ -69,4 +71,4 @@ def resume(
         "address": address,
     }
     given = {name: value for name, value in overrides.items() if value is not None}
-    run_and_print(resumed_settings(run, given), run, retry_failed=retry_failed)
+    run_and_print(resumed_settings(folder, given), folder, retry_failed=retry_failed)

@@ -131,6 +131,7 @@ def search(
     """
     from search.config.reading import read_search_config
     from search.config.search_config import DEFAULT_SETTINGS
+    from search.remote.working_copy import copy_to_search
 
     permit(code)
     overrides = {
@@ -166,4 +167,5 @@ def search(
     # The bundled demo settings suit the demo's space only.
     name = settings or (None if "space" in given else DEFAULT_SETTINGS)
     folder = run or Path("runs") / Path(name or str(space)).stem
-    run_and_print(read_search_config(name, given), folder)
+    config = read_search_config(name, given)
+    run_and_print(config, copy_to_search(folder))

@@ -1,4 +1,5 @@
 """Ray's nodes: connection, token, resources, signals, stores built in parallel.
 
-May import: spaces.files, trainable.machine, trainable.store, search.loop, search.provenance.
+May import: spaces.files, trainable.machine, trainable.storage, trainable.store, search.loop,
+search.provenance.
 """

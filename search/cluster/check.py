@@ -19,7 +19,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.cluster.resources import Node
 from search.provenance.provenance import versions
-from spaces.files.errors import ConfigError
+from spaces.files.errors import ConfigError, VeerError
+from spaces.files.locations import origin_of
+from trainable.storage.remote import RemoteFolder
+from trainable.storage.retrying import Patience
 
 # Generous, since a worker imports PyTorch first, perhaps from a network file system.
 ANSWER_WITHIN_S = 120.0
@@ -28,6 +31,8 @@ SEEN_WITHIN_S = 5.0
 FOLDER_POLL_S = 0.1
 SAME_VEER = "install the same Veer, with the same requirements.lock, on every machine"
 SHARED = "run folder and $VEER_CACHE must lie at the same path on storage that all nodes share"
+CREDENTIALS = "every node needs the same network and credentials of its own (docs/cluster.md)"
+FEW_TRIES = Patience(attempts=3)
 REACHABLE = "look at the node with `ray status`, or take it out of the cluster"
 
 # A trial compares its versions before every epoch, and hashing all of Veer's source takes time;
@@ -42,20 +47,24 @@ def require_uniform_nodes(
 
     Args:
         nodes: The live nodes.
-        folders: Folders that all nodes must share; created if missing.
+        folders: Folders that all nodes must share; created if missing. Of a working copy, its
+            folder in object storage.
         answer_within_s: Seconds that a node has to answer.
 
     Raises:
         ConfigError: A node cannot take part; all such nodes are named with their faults and fixes.
     """
-    with _marked(folders) as marks:
+    origins = [origin_of(folder) for folder in folders]
+    own = [folder for folder, uri in zip(folders, origins, strict=True) if uri is None]
+    uris = [uri for uri in origins if uri is not None]
+    with _marked(own) as marks:
         # No CPU, so that running trials do not delay the answer; no retry, so that a node whose
         # worker dies is reported.
         asked = ray.remote(num_cpus=0, max_retries=0)(inspect_node)
         answers = [
             asked.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-            ).remote(marks)
+            ).remote(marks, uris)
             for node in nodes
         ]
         if answers:
@@ -72,14 +81,16 @@ def require_uniform_nodes(
         raise ConfigError("; ".join([*faults, *fixes]))
 
 
-def inspect_node(marks: Mapping[str, str]) -> dict[str, Any]:
+def inspect_node(marks: Mapping[str, str], uris: Sequence[str] = ()) -> dict[str, Any]:
     """Return the versions of the node on which this runs, and its faulty folders.
 
     Args:
         marks: Content of the files that the driver has just written, by path.
+        uris: Folders in object storage.
 
     Returns:
-        `versions`, and in `folders` the fault of each folder that the node cannot use.
+        `versions`, in `folders` the fault of each folder that the node cannot use, and in
+        `storage` the error of the first folder in object storage that it cannot use.
     """
     latest_s = time.monotonic() + SEEN_WITHIN_S
     folders = {}
@@ -92,7 +103,19 @@ def inspect_node(marks: Mapping[str, str]) -> dict[str, Any]:
         # A node may run as another user, to whom the shared folder is read-only.
         elif not os.access(file.parent, os.W_OK | os.X_OK):
             folders[str(file.parent)] = "may not write to"
-    return {"versions": versions(), "folders": folders}
+    return {"versions": versions(), "folders": folders, "storage": _storage_fault(uris)}
+
+
+def _storage_fault(uris: Sequence[str]) -> str | None:
+    name = f".veer-{secrets.token_hex(8)}"
+    try:
+        for uri in uris:
+            folder = RemoteFolder(uri, FEW_TRIES)
+            folder.write(name.encode(), name)
+            folder.delete(name)
+    except VeerError as error:
+        return str(error)
+    return None
 
 
 def differing_versions(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
@@ -146,6 +169,8 @@ def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[s
         yield f"{name} has {wrong}", SAME_VEER
     for folder, why in found["folders"].items():
         yield f"{name} {why} {folder}", SHARED
+    if found["storage"] is not None:
+        yield f"{name} cannot use the object storage ({found['storage']})", CREDENTIALS
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from search.cluster.resources import cluster_nodes
 from search.cluster.shard_progress import ShardProgress
 from search.cluster.store_worker import ShardOutcome, build_packed
 from spaces.files.errors import ConfigError, DiskFullError, StoreError
+from spaces.files.locations import origin_of
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.cores import available_cores
 from trainable.store.tasks import ProgressCallback, ShardTask, build_shards
@@ -106,6 +107,9 @@ class ShardBuilder:
             StoreError: A shard could not be written, or its worker died; naming all such.
         """
         num_workers = self._num_workers or available_cores()
+        if self._address is not None and origin_of(cache_dir()) is not None:
+            # The nodes do not see the working copy of this machine, where the shards go.
+            return build_shards(tasks, num_all, progress)
         if not pays(tasks, address=self._address, num_workers=num_workers):
             return build_shards(tasks, num_all, progress)
         self._connect()

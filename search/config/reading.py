@@ -12,6 +12,7 @@ from typing import Any
 from search.config.search_config import BUNDLED_SETTINGS, MAY_CHANGE, SUGGESTIBLE, SearchConfig
 from spaces.files.complaints import Keys, did_you_mean
 from spaces.files.errors import ConfigError
+from spaces.files.locations import uri_of
 from spaces.files.overrides import OverriddenDocument
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading.space_file import bundled_spaces
@@ -143,9 +144,16 @@ def _laid_over(under: Any, over: Any) -> Any:
 
 
 def _resolved(key: str, value: Any, base: Path) -> Any:
-    """Return a setting with absolute paths, and a corpus file replaced by its content."""
+    """Return a setting with absolute paths, and a corpus file replaced by its content.
+
+    Raises:
+        ConfigError: A setting that must be a path of this machine is a URI.
+    """
+    for each in value if isinstance(value, list | tuple) else [value]:
+        if key in ("learn_from", "corpus", "space") and _is_uri(each):
+            raise ConfigError(f"{key} must be a path of this machine, got {uri_of(each)}")
     if key == "teacher" and isinstance(value, str | Path):
-        return (base / value).resolve()
+        return Path(value) if _is_uri(value) else (base / value).resolve()
     if key == "learn_from" and isinstance(value, list | tuple):
         # A value that is no path is left to the check of its type.
         return [
@@ -156,6 +164,10 @@ def _resolved(key: str, value: Any, base: Path) -> Any:
     if key == "space" and isinstance(value, str | Path):
         return _find_space(value, base)
     return value
+
+
+def _is_uri(value: Any) -> bool:
+    return isinstance(value, str | Path) and uri_of(value) is not None
 
 
 def _find_space(source: str | Path, base: Path) -> Path:

@@ -24,6 +24,7 @@ from search.provenance.data_record import (
     targets_device,
     validation_list_warnings,
 )
+from search.remote.running_copy import RunningCopy
 from search.run.progress import SearchView
 from search.run.teacher_setup import (
     check_teacher,
@@ -53,6 +54,7 @@ class SearchJob:
         view: The output for the user.
         trackers: The experiment trackers that follow it.
         retry_failed: Whether failed trials run again.
+        copy: The uploads of a run in object storage; None for a run that is only here.
     """
 
     settings: SearchConfig
@@ -62,6 +64,7 @@ class SearchJob:
     view: SearchView
     trackers: Trackers
     retry_failed: bool = False
+    copy: RunningCopy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -80,8 +80,9 @@ def record_resume(job: SearchJob, journal: Journal) -> None:
 
 def checkpoint_keeper(job: SearchJob) -> CheckpointKeeper:
     """Return the keeper of the run's best checkpoints."""
+    elsewhere = () if job.copy is None else (job.copy.delete_weights,)
     return CheckpointKeeper(
-        RunFolder(job.folder), job.settings.keep_best, job.settings.finalists
+        RunFolder(job.folder), job.settings.keep_best, job.settings.finalists, *elsewhere
     )
 
 

@@ -27,6 +27,7 @@ from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished
 from search.ray_tune.driver import Screen, drive
 from search.ray_tune.searcher import TrialSlots
+from search.remote.running_copy import running_copy
 from search.run.ending import (
     SearchResult,
     end_search,
@@ -71,7 +72,8 @@ def run_search(
     check_own_models(settings, space)
     require_trackers(settings.trackers)
     settings = resolve(settings, space)
-    with _run_folder(folder, view):
+    resume = veer_command("resume", folder)
+    with _run_folder(folder, view), running_copy(folder, view.print_line) as copy:
         records = earlier_records(settings, folder)
         job = SearchJob(
             settings=settings,
@@ -79,10 +81,9 @@ def run_search(
             space=space,
             records=records,
             view=view,
-            trackers=Trackers(
-                settings.trackers, veer_command("resume", folder), view.print_line
-            ),
+            trackers=Trackers(settings.trackers, resume, view.print_line),
             retry_failed=retry_failed and num_failed(records) > 0,
+            copy=copy,
         )
         result = _earlier_result(job) or _search(job)
         with tolerating_a_full_disk(result, view):
@@ -121,9 +122,15 @@ def _search(job: SearchJob) -> SearchResult:
         # Before anything is written: after an error here there is no run to resume.
         materials = prepare_materials(job, build)
         with Journal(job.folder / JOURNAL) as journal:
+            if job.copy is not None:
+                job.copy.follow(journal)
             coordinator = open_search(job, materials, journal, build.connect_gpus)
+            if job.copy is not None:
+                job.copy.upload_files()
             is_terminated = _run_trials(job, materials, journal, coordinator)
         build.close()  # Ray's own processes would disturb the benchmark
+        if job.copy is not None:
+            job.copy.fetch_trials()
         return end_search(job, coordinator, is_terminated)
 
 
@@ -206,6 +213,8 @@ def _drive(
     def follow() -> None:
         job.view.show(search_status(coordinator))
         keeper.tidy(coordinator)
+        if job.copy is not None:
+            job.copy.check()
 
     run = RunFolder(job.folder)
     journal.follow(LiveFiles(run, job.space.dimensions, job.view.print_line).take)
@@ -222,3 +231,5 @@ def _drive(
         ),
     )
     follow()
+    if job.copy is not None:
+        job.copy.wait_for_checkpoints(keeper.kept_epochs(coordinator))

@@ -15,12 +15,14 @@ from search.config.search_config import SearchConfig
 from search.provenance.data_record import TARGETS
 from search.suggest.corner_configs import corner_configs
 from spaces.dimensions import PRESET
-from spaces.files.errors import ConfigError, TrainingError
+from spaces.files.errors import CheckpointError, ConfigError, TrainingError
+from spaces.files.locations import uri_of
 from spaces.space import Space
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
+from trainable.storage.mirror import fetch_place
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.any_teacher import (
     facts_of_file,
@@ -57,13 +59,29 @@ def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
         CheckpointError: The file is missing.
     """
     if settings.teacher is not None:
-        return find_teacher(settings.teacher)
+        return find_teacher(local_teacher(settings.teacher))
     if may_distil(space):
         raise ConfigError(
             f"space {space.name} has trials that distil, which needs a teacher: give --teacher a "
             f"model file or folder, or fix {_DISTILLATION} to none"
         )
     return None
+
+
+def local_teacher(teacher: Path) -> Path:
+    """Return a teacher's file or folder on this machine, fetched if it is in object storage.
+
+    Raises:
+        CheckpointError: There is nothing at its URI.
+        StorageError: The store cannot be reached.
+    """
+    uri = uri_of(teacher)
+    if uri is None:
+        return teacher
+    copy = fetch_place(uri)
+    if copy is None:
+        raise CheckpointError(f"{uri}: there is no such file or folder")
+    return copy
 
 
 def may_distil(space: Space) -> bool:

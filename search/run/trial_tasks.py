@@ -10,9 +10,13 @@ from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.provenance.provenance import versions
 from search.run.materials import Materials, SearchJob
+from spaces.files.errors import ConfigError
+from spaces.files.locations import origin_of
 from trainable.config.eval_plan import EvalPlan
 from trainable.features.training_data import reopening_keys
+from trainable.foreign_models.graph_config import is_graph
 from trainable.machine.cache_dir import cache_dir
+from trainable.training.shared_inputs import SharedInputs
 from trainable.training.trial_task import TrialTask
 
 
@@ -38,6 +42,7 @@ def task_maker(
     opened = reopening_keys(settings.corpus, materials.data)
     # Without a cluster no check is needed: all processes run the same installation.
     expected = {} if settings.address is None else versions()
+    copy, inputs = job.copy, shared_inputs(job, materials)
 
     def make_task(course: TrialCourse, share: ResourceShare) -> dict[str, Any]:
         return TrialTask(
@@ -64,6 +69,32 @@ def task_maker(
             avoided=nodes.avoided,
             versions=expected,
             eval_plan=plan,
+            storage_uri=None if copy is None else copy.trial_uri(course.trial),
+            cache_uri=origin_of(cache_dir()),
+            inputs=inputs,
         ).model_dump(mode="json")
 
     return make_task
+
+
+def shared_inputs(job: SearchJob, materials: Materials) -> SharedInputs | None:
+    """Put lists and teacher into object storage for the nodes of a cluster.
+
+    Returns:
+        Where they are; None where workers see the files of this machine, or the run is a path that
+        all nodes share.
+
+    Raises:
+        ConfigError: The teacher is a graph, which is more than one file.
+        StorageError: The store cannot be reached.
+    """
+    teacher, corpus = materials.teacher, job.settings.corpus
+    if job.copy is None or job.settings.address is None:
+        return None
+    if teacher is not None and is_graph(teacher):
+        raise ConfigError(
+            f"teacher {teacher}: a graph cannot be used by a cluster whose run folder is in "
+            "object storage; embed the corpus with it (`veer embed`) and give the file of "
+            "embeddings, or use a run folder on storage that all nodes share"
+        )
+    return job.copy.share(corpus.train_list, corpus.val_list, teacher)

@@ -8,6 +8,7 @@ VeerError                 root; shown by the command line without a stack trace
 │   └── DamagedError      its bytes are not those that were written
 ├── ConversionError       a network that a form of deployment cannot hold
 ├── StoreError            computed features that cannot be kept or read
+├── StorageError          object storage that does not answer, or not as it must
 ├── RunError              a run folder that cannot be used as requested
 └── TrainingError         training cannot continue
     ├── DivergedError     the loss is no longer finite
@@ -62,6 +63,10 @@ class ConversionError(VeerError):
 
 class StoreError(VeerError):
     """The cache of computed features cannot be written, read, or used as requested."""
+
+
+class StorageError(VeerError):
+    """Object storage cannot be reached, refuses, or answers with less than it has."""
 
 
 class RunError(VeerError):

@@ -3,5 +3,5 @@
 The code here knows neither audio nor teachers: log-mels and teacher targets are two kinds of
 store.
 
-May import: spaces.files.
+May import: spaces.files, trainable.storage.
 """

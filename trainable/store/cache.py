@@ -7,9 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trainable.store.folder import FOLDER_KEY_DIGITS
 from trainable.store.lock import REMOVED_SUFFIX, USE_LOCK
 from trainable.store.plan import (
+    FOLDER_KEY_DIGITS,
     MANIFEST,
     PLAN,
     SOURCE,

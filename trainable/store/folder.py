@@ -22,6 +22,7 @@ from spaces.files.errors import CorpusError, DiskFullError, StoreError
 from spaces.files.locks import FileLock
 from trainable.store.lock import remove_store, sole_builder, use_store
 from trainable.store.plan import (
+    FOLDER_KEY_DIGITS,
     MANIFEST,
     PLAN,
     StoreManifest,
@@ -39,10 +40,9 @@ from trainable.store.shards import (
     open_recorded_shard,
     open_shard,
 )
+from trainable.store.shared import fetch_store, share_store, unshare_store
 from trainable.store.tasks import Builder, ProgressCallback, ShardTask, offset_progress
 
-# 64 bits of the key in a folder's name are enough to find it; the plan has the full key.
-FOLDER_KEY_DIGITS = 16
 _FREE_SPACE_HINT = "`veer data prune` frees room, or name another folder in $VEER_CACHE"
 
 _log = logging.getLogger(__name__)
@@ -154,6 +154,11 @@ def open_complete(folder: Path) -> OpenStore:
     use = use_store(folder)
     manifest = read_json(folder / MANIFEST, StoreManifest)
     if manifest is None:
+        with sole_builder(folder, lambda: None):
+            # Another process may have fetched it while this one waited.
+            if (folder / MANIFEST).exists() or fetch_store(folder):
+                manifest = read_json(folder / MANIFEST, StoreManifest)
+    if manifest is None:
         raise StoreError(f"{folder}: is not complete; `veer data build` completes it")
     found, damages = _intact_shards(manifest, folder)
     if damages:
@@ -168,6 +173,7 @@ def has_shards(folder: Path) -> bool:
 
 def _opened(request: StoreRequest, build: Builder, progress: ProgressCallback | None) -> _Mapped:
     if (complete := _complete(request)) is not None:
+        share_store(request.folder)
         return complete
 
     def report_other_builder() -> None:
@@ -214,10 +220,14 @@ def _complete(request: StoreRequest) -> _Mapped | None:
 
 
 def _built(request: StoreRequest, build: Builder, progress: ProgressCallback | None) -> _Mapped:
-    # Another process may have built the store while this one waited for the lock.
-    if (complete := _complete(request)) is not None:
-        return complete
     folder = request.folder
+    # Another process may have built the store while this one waited for the lock.
+    complete = _complete(request)
+    if complete is None and not (folder / MANIFEST).exists() and fetch_store(folder):
+        complete = _complete(request)
+    if complete is not None:
+        return complete
+    unshare_store(folder)
     # Left by builds that were killed; no other process writes here, since this one has the lock.
     for leftover in folder.glob(f".*{PARTIAL_SUFFIX}"):
         leftover.unlink()
@@ -239,6 +249,7 @@ def _built(request: StoreRequest, build: Builder, progress: ProgressCallback | N
     # Records come from the files themselves, also of shards that another process has built.
     manifest = StoreManifest(plan=plan, shards=tuple(shard.record for shard in built))
     write_text_atomically(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    share_store(folder)
     return plan, tuple(built)
 
 

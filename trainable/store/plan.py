@@ -19,6 +19,8 @@ FORMAT_VERSION = 3
 """Increased by every change of the layout of shards or plans, or of the numbers in shards."""
 SOURCE = "features"
 """The setting that holds the key of the store that this one was made from, if any."""
+# 64 bits of the key in a folder's name are enough to find it; the plan has the full key.
+FOLDER_KEY_DIGITS = 16
 
 _log = logging.getLogger(__name__)
 _Json = TypeVar("_Json", bound=BaseModel)

@@ -2,5 +2,5 @@
 
 May import: spaces.files, models, trainable.checkpoints, trainable.config, trainable.corpus,
 trainable.features, trainable.foreign_models, trainable.loss, trainable.machine, trainable.report,
-trainable.step, trainable.store, trainable.teachers, trainable.verification.
+trainable.step, trainable.storage, trainable.store, trainable.teachers, trainable.verification.
 """

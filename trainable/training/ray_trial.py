@@ -15,7 +15,7 @@ from ray import tune
 
 from models.user_code import allow_code
 from spaces.files.disk import is_disk_full, translate_disk_full
-from spaces.files.errors import BusyError, DivergedError, VeerError
+from spaces.files.errors import BusyError, DivergedError, StorageError, VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
@@ -42,6 +42,7 @@ from trainable.report.epoch_report import EpochReport
 from trainable.teachers.any_teacher import open_teacher
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.trainer import Trainer
+from trainable.training.trial_copy import TrialCopy
 from trainable.training.trial_task import TrialTask, placement_of
 
 # Outcomes that are no fault of the trial: a full disk, a model worse than chance (swapped labels).
@@ -89,10 +90,12 @@ class StudentTrial(tune.Trainable):
         self._unreported: list[EpochReport] = []
         self._num_known = self._task.num_known
         self._crowded: str | None = None
+        uri = self._task.storage_uri
+        self._copy = None if uri is None else TrialCopy(uri)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Prepare this worker for another trial, and free the memory of the previous one."""
-        self._lock.release()
+        self._leave()
         self.setup(new_config)
         if self._task.engine.compile:
             # By default PyTorch compiles at most eight variants of a function per process
@@ -109,8 +112,14 @@ class StudentTrial(tune.Trainable):
             self._lock.release()
             raise
         if OUTCOME in result:
-            self._lock.release()
+            self._leave()
         return result
+
+    def _leave(self) -> None:
+        """Let another process train the trial, once its last files are in object storage."""
+        if self._copy is not None:
+            self._copy.leave()
+        self._lock.release()
 
     def _attempt(self) -> dict[str, Any]:
         try:
@@ -149,14 +158,18 @@ class StudentTrial(tune.Trainable):
     def cleanup(self) -> None:
         """Drop the model and release the trial's lock."""
         self._trainer = None
-        self._lock.release()
+        self._leave()
 
     def _next_result(self) -> dict[str, Any]:
+        if self._trainer is None:
+            self._task = self._task.on_this_node()
         with translate_disk_full(self._task.folder):
             self._task.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(self._task.folder)
         checkpoints = CheckpointFolder(self._task.folder)
         if self._trainer is None:
+            if self._copy is not None:
+                self._copy.fetch()
             self._trainer = build_trainer(self._task)
             write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
             damaged = checkpoints.restore(self._trainer)
@@ -171,6 +184,8 @@ class StudentTrial(tune.Trainable):
             report = stored.pop(0)
         else:
             report = run_saved_epoch(trainer, self._task.folder)
+            if self._copy is not None:
+                self._copy.request()
             self._crowded = None
         if (reason := why_trained_inverted(trainer, report.epoch)) is not None:
             return {OUTCOME: INVERTED, REASON: reason}
@@ -197,8 +212,8 @@ def _outcome(error: Exception) -> tuple[str, str] | None:
     # Before the others: after a failed device no further call in this process works.
     if (broken := device_error(error)) is not None:
         raise broken from error
-    # A lock that another process holds says nothing about the trial, so it is raised.
-    if isinstance(error, VeerError) and not isinstance(error, BusyError):
+    # Neither a lock that another process holds nor object storage says anything about the trial.
+    if isinstance(error, VeerError) and not isinstance(error, BusyError | StorageError):
         return "failed", str(error)
     if is_out_of_memory(error):
         return OUT_OF_MEMORY, one_line_message(error)

@@ -9,11 +9,13 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from models.fingerprint import model_fingerprint
+from spaces.files.locations import mirror_folder, mirror_path
 from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 from trainable.machine.hardware import describe_gpu_software, describe_hardware
+from trainable.training.shared_inputs import SharedInputs
 from trainable.training.trainer import Trainer
 
 
@@ -42,6 +44,9 @@ class TrialTask(BaseModel):
         avoided: Ray's identifiers of the nodes that the trial must not run on.
         versions: Package versions that the node must have; empty if not checked.
         eval_plan: The epochs that are evaluated.
+        storage_uri: Its folder in object storage, None where `folder` is its only one.
+        cache_uri: The folder of the stores in object storage, None where `cache_dir` is.
+        inputs: Lists and teacher in object storage, None where all nodes see those of the driver.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +72,28 @@ class TrialTask(BaseModel):
     avoided: tuple[str, ...] = ()
     versions: dict[str, str] = {}
     eval_plan: EvalPlan = EVERY_EPOCH
+    storage_uri: str | None = None
+    cache_uri: str | None = None
+    inputs: SharedInputs | None = None
+
+    def on_this_node(self) -> "TrialTask":
+        """Return the task with the paths of this machine; fetches what all trials need.
+
+        Raises:
+            StorageError: The store cannot be reached.
+            ConfigError: The folder for working copies cannot be made.
+        """
+        update: dict[str, Any] = {}
+        if self.storage_uri is not None:
+            update["folder"] = mirror_path(self.storage_uri)
+        if self.cache_uri is not None:
+            cache = mirror_folder(self.cache_uri)
+            # The first two are digests of the lists, see `reopening_keys`.
+            stores = [str(cache / Path(store).name) for store in self.opened[2:]]
+            update |= {"cache_dir": cache, "opened": (*self.opened[:2], *stores)}
+        if self.inputs is not None:
+            update["corpus"], update["teacher"] = self.inputs.fetched(self.corpus)
+        return self.model_copy(update=update)
 
 
 def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class TestFolders:
         assert inspect_node(marks) == {
             "versions": HERE,
             "folders": {str(tmp_path / "other"): "does not see"},
+            "storage": None,
         }
 
     def test_another_folder_at_the_same_path_does_not_count_as_shared(self, tmp_path, monkeypatch):

@@ -1,0 +1,4 @@
+"""Folders of an object store, and working copies of them on this machine.
+
+May import: spaces.files.
+"""
