@@ -121,6 +121,8 @@ class ShardBuilder:
         Raises:
             ConfigError: Ray cannot be started or joined, or a node of it cannot take part.
         """
+        if self._address is not None and origin_of(cache_dir()) is not None:
+            return False  # the nodes do not see the files of this machine
         # Else Ray would be started for nothing.
         if self._address is None and not torch.cuda.device_count():
             return False

@@ -20,6 +20,7 @@ from search.full_training.plan import Workers
 from search.full_training.worker import WorkerTask, train_worker
 from search.loop.shares import ResourceShare
 from spaces.files.errors import ConfigError, TrainingError, VeerError
+from spaces.files.locations import origin_of
 from trainable.config.trial_config import TrainRunConfig
 from trainable.features.training_data import TrainingData, reopening_keys
 from trainable.machine.cache_dir import cache_dir
@@ -59,6 +60,11 @@ def run_on_workers(
         TrainingError: Workers died again and again.
         VeerError: As `run_training`.
     """
+    if workers.address is not None and (uri := origin_of(cache_dir())) is not None:
+        raise ConfigError(
+            f"$VEER_CACHE must be a path that all nodes share for a training with --address, got "
+            f"{uri}; set another one, or train on one machine"
+        )
     Ranks(size=workers.number).require_batch(config.trial.training.batch_size)
     with environment(ENVIRONMENT), connected(workers.address):
         nodes = cluster_nodes()
