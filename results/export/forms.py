@@ -95,7 +95,7 @@ def make_forms(
     made, lines = [], []
     for name, loaded in models.items():
         made.append(MadeForm(model=name, form=TORCH, network=loaded))
-        for form in forms:
+        for form in dict.fromkeys(forms):
             try:
                 made.append(_made(name, loaded, form, calibration))
             except VeerError as error:

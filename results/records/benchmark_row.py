@@ -9,9 +9,9 @@ from trainable.report.column import Column
 # Forms beside the network itself: compiled by `torch.compile`, or as a file of ONNX Runtime.
 CompiledForm = Literal["torch-compile", "torch-compile-bf16"]
 OnnxForm = Literal["onnx", "onnx-int8", "onnx-int8-static"]
-TimedForm = CompiledForm | OnnxForm
+TimedForm = Literal[CompiledForm, OnnxForm]
 COMPILED_FORMS: tuple[CompiledForm, ...] = get_args(CompiledForm)
-TIMED_FORMS: tuple[TimedForm, ...] = (*COMPILED_FORMS, *get_args(OnnxForm))
+TIMED_FORMS: tuple[TimedForm, ...] = get_args(TimedForm)
 TORCH = "torch"
 
 
