@@ -22,7 +22,7 @@ from trainable.checkpoints.loading import LoadedModel
 from trainable.deployment.onnx_graph import example_input
 from trainable.deployment.request import FormRequest
 from trainable.deployment.running import Embed, network_runner
-from trainable.machine.engine import limit_compile_workers
+from trainable.machine.engine import INDUCTOR, limit_compile_workers
 from trainable.machine.hardware import cpu_has_bfloat16
 
 # By the name of the form.
@@ -51,7 +51,7 @@ class CompiledNetwork:
 
 
 def compile_network(
-    loaded: LoadedModel, dtype: torch.dtype = torch.float32, backend: str = "inductor"
+    loaded: LoadedModel, dtype: torch.dtype = torch.float32, backend: str = INDUCTOR
 ) -> CompiledNetwork:
     """Compile a network, for utterances of 2 s to begin with.
 
@@ -83,12 +83,21 @@ def compile_network(
         with nullcontext() if dtype == torch.float32 else torch.autocast("cpu", dtype):
             return model.embed(feat_BTF).float()
 
-    compiled = torch.compile(embed, backend=backend, dynamic=False)
+    by_threads: dict[int, Embed] = {}
+
+    def compiled() -> Embed:
+        threads = torch.get_num_threads()
+        if threads not in by_threads:
+            # By name: what PyTorch keeps on disk of a graph does not depend on the number, and
+            # would be used for another one.
+            more = {"options": {"cpp.threads": threads}} if backend == INDUCTOR else {}
+            by_threads[threads] = torch.compile(embed, backend=backend, dynamic=False, **more)  # type: ignore[call-overload]
+        return by_threads[threads]
 
     @torch.inference_mode()
     def run(wave_BS: Tensor) -> Tensor:
         try:
-            embedding_BD: Tensor = compiled(wave_BS)
+            embedding_BD: Tensor = compiled()(wave_BS)
         # The compiler raises what it likes, at the first input of a shape.
         except Exception as error:
             # PyTorch puts the cause on the first two lines, and advice on debugging below.

@@ -1,5 +1,6 @@
 """Networks compiled by `torch.compile`, here by its backend that generates no code."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,27 @@ def test_a_compiled_network_gives_the_networks_embeddings(family: str) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own imports
 def test_the_usual_backend_gives_the_networks_embeddings() -> None:
     assert compile_network(loaded(FAMILIES["mixer"])).cosine == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_was_compiled_for_two_threads_is_not_run_on_one() -> None:
+    before = torch.get_num_threads()
+    x = wave(1, 31_840)
+    try:
+        torch.set_num_threads(2)
+        compiled = compile_network(loaded(FAMILIES["mixer"]))
+        torch.set_num_threads(1)
+        again = compile_network(loaded(FAMILIES["mixer"]))
+        for network in (compiled, again):
+            network.run(x)
+            process_s, own_s = time.process_time(), time.thread_time()
+            for _ in range(200):
+                network.run(x)
+            own_s, process_s = time.thread_time() - own_s, time.process_time() - process_s
+            assert process_s < 1.3 * own_s
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_more_shapes_than_pytorchs_limit_stay_compiled() -> None:
