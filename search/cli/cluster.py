@@ -36,6 +36,14 @@ BlockOption = Annotated[
         "leaves the cluster.",
     ),
 ]
+LeaveOption = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="With --block: seconds after SIGTERM in which trials end their epochs, to go on "
+        "elsewhere.",
+    ),
+]
 
 
 @app.command()
@@ -64,7 +72,7 @@ def head(
     Other machines need the token to join; it is created if missing. The dashboard starts only with
     --dashboard.
     """
-    from search.cluster import nodes
+    from search.cluster import nodes, staying
 
     listens_on = dashboard_host or nodes.LOOPBACK
     dashboard_options = (
@@ -87,7 +95,7 @@ def head(
     _print(f"then, on one of them:\n  veer search ... --address {address}")
     _print("at the end, on each:\n  veer cluster stop")
     if block:
-        nodes.stay(address)
+        staying.stay(address, leave_within_s=0)  # without the head there is no cluster
 
 
 @app.command()
@@ -100,15 +108,16 @@ def join(
     gpus: GpusOption = None,
     host: HostOption = None,
     block: BlockOption = False,
+    leave_within_s: LeaveOption = 20.0,
 ) -> None:
     """Make this machine a node of a cluster; this needs the cluster's token."""
-    from search.cluster import nodes
+    from search.cluster import nodes, staying
 
     node = nodes.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
     _made_private(nodes.join_cluster(address, node))
     _print(f"this machine is a node of {address}; to leave: veer cluster stop")
     if block:
-        nodes.stay(address)
+        staying.stay(address, leave_within_s)
 
 
 @app.command()

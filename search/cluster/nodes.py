@@ -20,7 +20,6 @@ from pathlib import Path
 import ray
 
 from search.cluster.connection import ENVIRONMENT, require_access, version_mismatch
-from search.cluster.signals import terminable
 from search.cluster.tokens import (
     TOKEN_PATH,
     Token,
@@ -42,9 +41,6 @@ LOOPBACK = "127.0.0.1"
 # After SIGTERM, before SIGKILL.
 STOP_WITHIN_S = 5.0
 STOP_POLL_S = 0.1
-STAY_POLL_S = 1.0
-# In the command line of the process without which a machine is no node.
-RAYLET = b"/raylet/raylet"
 # From the message of `ray start` where ray[default] is not installed.
 NO_DASHBOARD = "Cannot include dashboard with missing packages"
 LAST_LINES = 5
@@ -170,36 +166,13 @@ def stop_nodes(address: str | None = None) -> int:
     Returns:
         Number of processes that were ended.
     """
-    started = _marked(address)
+    started = node_processes(address)
     _signal(started, signal.SIGTERM)
     latest_s = time.monotonic() + STOP_WITHIN_S
-    while (left := _marked(address)) and time.monotonic() < latest_s:
+    while (left := node_processes(address)) and time.monotonic() < latest_s:
         time.sleep(STOP_POLL_S)
     _signal(left, signal.SIGKILL)
     return len(started)
-
-
-def stay(address: str) -> None:
-    """Wait as long as this machine is a node; at SIGTERM or Ctrl-C it leaves the cluster.
-
-    Args:
-        address: The cluster, host and port, as it was given when the node started.
-
-    Raises:
-        ConfigError: The node ended by itself; what is left of it is ended too.
-    """
-    try:
-        with terminable():
-            while any(RAYLET in _command_line(pid) for pid in _marked(address)):
-                time.sleep(STAY_POLL_S)
-    except KeyboardInterrupt:
-        stop_nodes(address)
-        return
-    stop_nodes(address)
-    raise ConfigError(
-        f"this machine is no longer a node of {address}: `veer cluster stop` was run here, or the "
-        "head has ended; start it again by the same command"
-    )
 
 
 def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
@@ -260,7 +233,7 @@ def _last_error(output: str) -> str:
     return " ".join(lines[:LAST_LINES] if raised else lines[-LAST_LINES:])
 
 
-def _marked(address: str | None) -> list[int]:
+def node_processes(address: str | None) -> list[int]:
     """Return the processes of this user that belong to a node that Veer started.
 
     Zombies are left out: their environment is empty.
@@ -277,7 +250,8 @@ def _marked(address: str | None) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def _command_line(pid: int) -> bytes:
+def command_line(pid: int) -> bytes:
+    """Return the words of a process's command line, each with a zero byte; empty of none."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""

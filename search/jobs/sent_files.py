@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from results.journal.run_folder import RunFolder
+from search.remote.working_copy import copy_to_read
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.errors import RunError, VeerError
 
@@ -68,7 +69,7 @@ def write_files(log: str, folder: Path) -> list[Path]:
 
 if __name__ == "__main__":
     try:
-        for line in file_lines(results_of(RunFolder(Path(sys.argv[1])))):
+        for line in file_lines(results_of(RunFolder(copy_to_read(Path(sys.argv[1]))))):
             print(line)  # noqa: T201 - the output is the result
     except VeerError as error:
         sys.exit(f"error {error}")

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
-from ray.tune import TuneError
+from ray.tune import Callback, TuneError
 
 from search.cluster.connection import environment
+from search.cluster.membership import Membership
 from search.cluster.signals import TERMINATED_STATUS, Interrupts, Terminated
 from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
@@ -20,6 +21,7 @@ from search.loop.trial_course import TrialCourse
 from search.ray_tune.checked_trial import CheckedTrial
 from search.ray_tune.controller import own_controller
 from search.ray_tune.hangs import HangWatch
+from search.ray_tune.node_watch import NodeWatch
 from search.ray_tune.recorder import HaltStopper, Recorder
 from search.ray_tune.scheduler import CoordinatorScheduler
 from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
@@ -47,6 +49,7 @@ def drive(
     *,
     slots: TrialSlots,
     screen: Screen,
+    nodes: Membership | None = None,
 ) -> None:
     """Run the coordinator's trials on Ray until it has no more or is halted.
 
@@ -56,6 +59,7 @@ def drive(
         make_task: Returns a trial's Ray config, small and of plain values, from its share.
         slots: The slots of the cluster.
         screen: Shows the progress and what was interrupted.
+        nodes: The cluster, whose nodes come and go; None for a local Ray.
 
     Raises:
         Terminated: SIGTERM arrived. The finished epochs are saved.
@@ -67,7 +71,18 @@ def drive(
     # By default Tune waits for one worker to start before it requests the next.
     pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots.at_once)})
     with _interrupts(coordinator, screen) as interrupts, pending, own_controller():
-        _run(coordinator, searcher, scheduler, interrupts, watch, screen.on_step)
+        recorder = Recorder(
+            coordinator,
+            scheduler,
+            watch,
+            on_step=screen.on_step,
+            on_start=searcher.on_trial_start,
+            is_stopping=lambda: interrupts.is_urgent,
+        )
+        callbacks: list[Callback] = [recorder]
+        if nodes is not None:
+            callbacks.append(NodeWatch(nodes, slots, coordinator, recorder.killed))
+        _run(coordinator, searcher, scheduler, interrupts, callbacks)
 
 
 def _run(
@@ -75,17 +90,8 @@ def _run(
     searcher: CoordinatorSearcher,
     scheduler: CoordinatorScheduler,
     interrupts: Interrupts,
-    watch: HangWatch,
-    on_step: Callable[[], None],
+    callbacks: list[Callback],
 ) -> None:
-    recorder = Recorder(
-        coordinator,
-        scheduler,
-        watch,
-        on_step=on_step,
-        on_start=searcher.on_trial_start,
-        is_stopping=lambda: interrupts.is_urgent,
-    )
     # Tune's own results and snapshots are never read: the run folder has Veer's files only.
     with tempfile.TemporaryDirectory(prefix="veer-tune-") as storage:
         try:
@@ -99,7 +105,7 @@ def _run(
                 # left.
                 num_samples=-1,
                 stop=HaltStopper(lambda: _is_urgent(interrupts)),
-                callbacks=[recorder],
+                callbacks=callbacks,
                 # The coordinator counts the faults and decides on retries.
                 max_failures=0,
                 # A search with failed trials is a valid result; Tune would end with a TuneError.

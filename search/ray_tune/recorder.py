@@ -34,6 +34,9 @@ class Recorder(Callback):
         on_step: Called after every step of Ray's loop, at least ten times a second.
         on_start: Called with Ray's name of a trial when it has a worker.
         is_stopping: Whether the search ends at once. Then a dying trial is no fault.
+
+    Attributes:
+        killed: The fault to record of trials whose workers were killed on purpose, by Ray's name.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Recorder(Callback):
         self._on_step = on_step
         self._on_start = on_start
         self._is_stopping = is_stopping
-        self._hung: dict[str, float] = {}
+        self.killed: dict[str, Fault] = {}
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -86,11 +89,8 @@ class Recorder(Callback):
             self._on_step()
 
     def _fault(self, trial: Trial) -> Fault:
-        # First: a worker that was killed for hanging looks to Ray like any dead worker.
-        limit_s = self._hung.pop(trial.trial_id, None)
-        if limit_s is not None:
-            return Fault(kind="hung", message=f"no epoch within {limit_s:.0f} s, killed")
-        return read_trial_fault(trial)
+        # First: a worker that was killed on purpose looks to Ray like any dead worker.
+        return self.killed.pop(trial.trial_id, None) or read_trial_fault(trial)
 
     def _kill_hung(self, trials: list[Trial]) -> None:
         actors = {
@@ -98,9 +98,9 @@ class Recorder(Callback):
             for trial in trials
             if trial.temporary_state.ray_actor is not None
         }
-        hung = self._watch.hung(actors)
-        self._hung |= hung
-        for name in hung:
+        for name, limit_s in self._watch.hung(actors).items():
+            message = f"no epoch within {limit_s:.0f} s, killed"
+            self.killed[name] = Fault(kind="hung", message=message)
             kill_actor(actors[name])
 
 

@@ -53,12 +53,17 @@ class TrialSlots:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.allocator = allocator
-        self.at_once = min(max_concurrent or num_slots, num_slots)
-        self._num_slots = num_slots
+        self._max_concurrent = max_concurrent
+        self.resize(num_slots)
         self._clock = clock
         self._taken: dict[str, _Taken] = {}
         self._waiting: set[str] = set()
         self._freed_s = clock()
+
+    def resize(self, num_slots: int) -> None:
+        """Set the number of slots, after nodes have joined or left."""
+        self._num_slots = num_slots
+        self.at_once = min(self._max_concurrent or num_slots, num_slots)
 
     def in_words(self) -> str:
         """Return a line with the number of trials at once and the resources of each."""

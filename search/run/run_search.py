@@ -12,6 +12,7 @@ from results.trackers.live_files import LiveFiles
 from results.trackers.trackers import Trackers, require_trackers
 from search.cluster.check import require_uniform_nodes
 from search.cluster.connection import connected
+from search.cluster.membership import Membership
 from search.cluster.resources import cluster_nodes, num_trials_at_once
 from search.cluster.signals import Terminated
 from search.cluster.store_build import ShardBuilder
@@ -229,6 +230,10 @@ def _drive(
             print_line=job.view.print_line,
             resume_command=veer_command("resume", job.folder),
         ),
+        # A local Ray has one node for as long as it runs.
+        nodes=None
+        if job.settings.address is None
+        else Membership(slots.allocator.base, job.view.print_line),
     )
     follow()
     if job.copy is not None:

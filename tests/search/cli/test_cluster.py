@@ -11,6 +11,7 @@ import pytest
 import ray
 
 from search.cluster import nodes as cluster
+from search.cluster import staying
 from search.cluster.connection import connected
 from search.cluster.tokens import TOKEN, find_token
 from spaces.files.errors import ConfigError
@@ -104,10 +105,10 @@ class TestHead:
         assert cpus_of(head) == 3.0
         # The raylet and its log monitor; the agents, which Ray starts later, hide the mark behind
         # their titles as soon as they set them.
-        assert len(cluster._marked(other_name)) >= 2
+        assert len(cluster.node_processes(other_name)) >= 2
         assert "processes ended" in veer("cluster", "stop", other_name).stdout
-        assert cluster._marked(other_name) == []
-        assert len(cluster._marked(head)) > 2
+        assert cluster.node_processes(other_name) == []
+        assert len(cluster.node_processes(head)) > 2
         assert "no node of a cluster runs here" in veer("cluster", "stop", other_name).stdout
 
     @pytest.mark.usefixtures("member")
@@ -115,7 +116,7 @@ class TestHead:
         token = find_token()
         assert token is not None
         commands = {
-            pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in cluster._marked(head)
+            pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in cluster.node_processes(head)
         }
         assert int(head.rpartition(":")[2]) in {port for _, port in listening(list(commands))}
         # Ray runs this process in every mode.
@@ -134,24 +135,24 @@ class TestHead:
 @pytest.fixture
 def node() -> Iterator[subprocess.Popen[bytes]]:
     """What is like a node for `stay`: a process with the mark of `ADDRESS` and a raylet's name."""
-    command = ["bash", "-c", f"exec -a {cluster.RAYLET.decode()} sleep 60"]
+    command = ["bash", "-c", f"exec -a {staying.RAYLET.decode()} sleep 60"]
     with subprocess.Popen(command, env={cluster.MARK: ADDRESS}) as process:
         yield process
         process.kill()
 
 
 def test_command_stays_as_long_as_the_machine_is_a_node(node, monkeypatch):
-    monkeypatch.setattr(cluster, "STAY_POLL_S", 0.01)
+    monkeypatch.setattr(staying, "STAY_POLL_S", 0.01)
     threading.Timer(0.2, node.kill).start()
     with pytest.raises(ConfigError, match=f"no longer a node of {ADDRESS}: .* start it again"):
-        cluster.stay(ADDRESS)
+        staying.stay(ADDRESS)
     assert node.wait(10) == -signal.SIGKILL
 
 
 def test_machine_leaves_at_sigterm(node):
     before = signal.getsignal(signal.SIGTERM)
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    cluster.stay(ADDRESS)
+    staying.stay(ADDRESS)
     assert node.wait(10) == -signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -166,7 +167,7 @@ def test_dashboard_that_was_asked_for_listens_only_on_loopback():
     address = f"{ray.util.get_node_ip_address()}:{port}"
     try:
         veer("cluster", "head", f"--port={port}", "--dashboard", f"--dashboard-port={web}")
-        hosts = {host for host, at in listening(cluster._marked(address)) if at == web}
+        hosts = {host for host, at in listening(cluster.node_processes(address)) if at == web}
         assert hosts, "no dashboard"
         assert hosts <= LOOPBACKS
     finally:

@@ -102,6 +102,19 @@ def test_max_concurrent_limits_the_running_trials(make_ray):
     assert [ray.ask() for _ in range(3)] == [0, 1, None]
 
 
+def test_a_node_that_joins_gives_slots_and_one_that_leaves_takes_them(make_ray):
+    ray = make_ray(num_slots=2)
+    assert [ray.ask() for _ in range(3)] == [0, 1, None]
+    ray.searcher._slots.resize(3)
+    assert [ray.ask(), ray.ask()] == [2, None]
+    ray.searcher._slots.resize(1)
+    ray.result(0, DONE)
+    ray.result(1, DONE)
+    assert ray.ask() is None
+    ray.result(2, DONE)
+    assert [ray.ask(), ray.ask()] == [3, None]
+
+
 def test_a_model_worse_than_chance_halts_the_search_with_the_reason(make_ray):
     ray = make_ray(num_slots=4)
     assert [ray.ask(), ray.ask()] == [0, 1]
