@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 from torch import nn
 
 from models.base import ModelConfig, SpeakerModel
+from models.campplus import CAMPPlus, CAMPPlusConfig
 from models.custom_config import CustomModelConfig, is_custom_family
 from models.custom_model import build_custom
 from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
@@ -24,7 +25,8 @@ BundledModelConfig = Annotated[
     | LSTMAutoencoderConfig
     | ResNetSE34LConfig
     | ECAPATDNNConfig
-    | NeXtTDNNConfig,
+    | NeXtTDNNConfig
+    | CAMPPlusConfig,
     Field(discriminator="family"),
 ]
 
@@ -49,6 +51,7 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
     "resnet_se34l": ResNetSE34L,
     "ecapa_tdnn": ECAPATDNN,
     "next_tdnn": NeXtTDNN,
+    "campplus": CAMPPlus,
 }
 
 

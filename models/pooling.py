@@ -37,6 +37,13 @@ def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tens
     return mean_BC, variance_BC.clamp(min=VARIANCE_FLOOR).sqrt()
 
 
+def statistics_over_time(x_TBC: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation over time, both (B, C), at least in float32."""
+    # Rounded to bfloat16 before they are summed, these weights would not sum to 1.
+    even = torch.full_like(at_least_float32(x_TBC[:, :1, :1]), 1.0 / x_TBC.shape[0])
+    return weighted_statistics(x_TBC, even)
+
+
 class Attention(nn.Sequential):
     """Attention scores of frames before the softmax: linear, tanh, linear."""
 
@@ -78,10 +85,9 @@ class AttentiveStatisticsPooling(nn.Module):
         """Pool (T, B, C) to (B, 2C): the means, then the standard deviations."""
         seen_TBC = x_TBC
         if self.with_context:
-            # Rounded to bfloat16 before they are summed, these weights would not sum to 1.
-            even = torch.full_like(at_least_float32(x_TBC[:, :1, :1]), 1.0 / x_TBC.shape[0])
-            statistics = weighted_statistics(x_TBC, even)
-            context = (part.to(x_TBC.dtype).expand_as(x_TBC) for part in statistics)
+            context = (
+                part.to(x_TBC.dtype).expand_as(x_TBC) for part in statistics_over_time(x_TBC)
+            )
             seen_TBC = torch.cat((x_TBC, *context), dim=-1)
         score_TBC = self.attention(seen_TBC)
         if runs_fused(x_TBC) or runs_few_kernels(x_TBC):

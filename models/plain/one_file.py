@@ -24,6 +24,7 @@ FILES: Mapping[str, str] = {
     "resnet_se34l": "resnet_se34l",
     "ecapa_tdnn": "ecapa_tdnn",
     "next_tdnn": "next_tdnn",
+    "campplus": "campplus",
 }
 _FOR_CHECKERS = re.compile(r"  # (type: ignore|noqa)\b.*$", re.MULTILINE)
 _LEGEND = """\

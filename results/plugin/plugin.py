@@ -37,6 +37,7 @@ NAMES: Mapping[str, str] = {
     "resnet_se34l": "VeerResNetSE34L",
     "ecapa_tdnn": "VeerECAPATDNN",
     "next_tdnn": "VeerNeXtTDNN",
+    "campplus": "VeerCAMPPlus",
 }
 _DECODER = "decoder."
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)

@@ -25,6 +25,7 @@ SIZES = {
     "resnet_se34l": {"num_filters": 8},
     "ecapa_tdnn": {"channels": 16, "aggregation_dim": 24, "bottleneck_dim": 8},
     "next_tdnn": {"channels": 16, "num_blocks": 1, "kernel": 9},
+    "campplus": {"growth": 4},
 }
 
 
