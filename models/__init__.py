@@ -4,6 +4,7 @@ May import: models.fused, spaces.files.
 """
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
+from models.campplus import CAMPPlus, CAMPPlusConfig
 from models.catalogue import AnyModelConfig, build_model, count_parameters
 from models.custom_config import CustomModelConfig
 from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
@@ -18,6 +19,8 @@ from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 __all__ = [
     "ECAPATDNN",
     "AnyModelConfig",
+    "CAMPPlus",
+    "CAMPPlusConfig",
     "CustomModelConfig",
     "ECAPATDNNConfig",
     "LSTMAutoencoder",

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
-from models.pooling import statistics_over_time
+from models.pooling import at_least_float32, statistics_over_time
 
 # All from the paper.
 NUM_LAYERS = (12, 24, 16)
@@ -86,9 +86,14 @@ class ImageHead(nn.Module):
 
 def context_over_time(x_BCT: Tensor) -> Tensor:
     """Return the mean of all frames plus that of each frame's segment of 100, (B, C, T)."""
-    segment_BCS = F.avg_pool1d(x_BCT, SEGMENT_FRAMES, SEGMENT_FRAMES, ceil_mode=True)
-    number_T = torch.arange(x_BCT.shape[2], device=x_BCT.device) // SEGMENT_FRAMES
-    return x_BCT.mean(dim=2, keepdim=True) + segment_BCS[:, :, number_T]
+    # By sums up to each frame: runtimes of ONNX differ in the mean of a last window that is not
+    # full. The length is taken from a tensor, since a number would be a constant in a graph.
+    sum_BCT = F.pad(at_least_float32(x_BCT).cumsum(dim=2), (1, 0))
+    frame_T = torch.arange(x_BCT.shape[2], device=x_BCT.device)
+    start_T = frame_T // SEGMENT_FRAMES * SEGMENT_FRAMES
+    end_T = torch.minimum(start_T + SEGMENT_FRAMES, frame_T[-1:] + 1)
+    segment_BCT = (sum_BCT[:, :, end_T] - sum_BCT[:, :, start_T]) / (end_T - start_T)
+    return x_BCT.mean(dim=2, keepdim=True) + segment_BCT.to(x_BCT.dtype)
 
 
 class DenseLayer(nn.Module):

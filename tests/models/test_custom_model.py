@@ -199,7 +199,7 @@ def test_a_family_that_names_no_class_is_refused_with_the_form(family: str) -> N
 def test_a_misspelt_bundled_family_is_refused_with_the_names() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^x: model.family: must be one of 'mlp_mixer', .*'next_tdnn', got 'mlp_mixr'; "
+        match=r"^x: model.family: must be one of 'mlp_mixer', .*'campplus', got 'mlp_mixr'; "
         r"did you mean 'mlp_mixer'\?$",
     ):
         load_mapping(TrialConfig, {"model": {"family": "mlp_mixr"}}, "x")

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models import (
+    CAMPPlusConfig,
     ECAPATDNNConfig,
     LSTMAutoencoderConfig,
     MLPMixerAutoencoderConfig,
@@ -30,6 +31,7 @@ CONFIGS: tuple[ModelConfig, ...] = (
     ResNetSE34LConfig(num_filters=8, embedding_dim=24),
     ECAPATDNNConfig(channels=16, aggregation_dim=16, bottleneck_dim=8, embedding_dim=24),
     NeXtTDNNConfig(channels=16, num_blocks=1, light=False, kernel=9, embedding_dim=24),
+    CAMPPlusConfig(growth=4, embedding_dim=24),
 )
 # Another value that each field can have beside the others.
 OTHER: dict[str, Any] = {
@@ -51,6 +53,7 @@ OTHER: dict[str, Any] = {
     "light": True,
     "kernel": 5,
     "short_kernel": 3,
+    "growth": 8,
 }
 # Its convolutions and its mean over frequency take any number of mel bins.
 SAME_MODEL = {("resnet_se34l", "num_mels")}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models import (
+    CAMPPlusConfig,
     CustomModelConfig,
     ECAPATDNNConfig,
     LSTMAutoencoderConfig,
@@ -134,6 +135,11 @@ CASES = {
         )
         for name, light, num_params in (("next", False, 19_742), ("next_light", True, 18_158))
     },
+    "campplus": Case(
+        config=CAMPPlusConfig(growth=4, embedding_dim=EMBEDDING),
+        stages=((20, 32), (20, 64), (20, 64)),
+        num_params=116_532,
+    ),
     "own_documented": Case(
         config=CustomModelConfig.model_validate(
             {

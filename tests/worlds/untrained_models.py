@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from models import ModelConfig, SpeakerModel, build_model
-from tests.worlds.model_cases import CASES
+from tests.worlds.model_cases import CASES, FRAMES
 from trainable.checkpoints.importing import import_model
 from trainable.config.trial_config import TrialConfig
 
@@ -19,11 +20,21 @@ def untrained_model(config: ModelConfig) -> SpeakerModel:
         torch.manual_seed(3)
         model = build_model(config)
         for name, each in model.state_dict().items():
-            if name.endswith("running_var"):
-                each.uniform_(0.5, 2)
-            elif name.endswith(("running_mean", "norm.weight", "norm.bias")):
+            if name.endswith(("norm.weight", "norm.bias")):
                 each.normal_(0.5, 0.2)
+        settle(model)
     return model.eval()
+
+
+@torch.no_grad()
+def settle(model: SpeakerModel, frames: int = FRAMES) -> None:
+    """Give the batch norms statistics of noise, as those of training: with new ones a deep network
+    has nearly the same embedding for any input."""
+    for each in model.modules():
+        if isinstance(each, nn.modules.batchnorm._BatchNorm):
+            each.reset_running_stats()
+            each.momentum = None
+    model.train()(torch.randn(8, frames, 80))
 
 
 def model_trial(config: ModelConfig) -> TrialConfig:
