@@ -12,6 +12,7 @@ from models.frontend import LogMel, instance_norm
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
+from models.mlp_mixer_free import MLPMixerFree, MLPMixerFreeConfig
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
 from models.next_tdnn import NeXtTDNN, NeXtTDNNConfig
 from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
@@ -29,6 +30,8 @@ __all__ = [
     "MLPMixerAutoencoder",
     "MLPMixerAutoencoderConfig",
     "MLPMixerConfig",
+    "MLPMixerFree",
+    "MLPMixerFreeConfig",
     "MLPMixerHybrid",
     "MLPMixerHybridConfig",
     "MLPMixerSpeaker",

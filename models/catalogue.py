@@ -14,12 +14,14 @@ from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
+from models.mlp_mixer_free import MLPMixerFree, MLPMixerFreeConfig
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
 from models.next_tdnn import NeXtTDNN, NeXtTDNNConfig
 from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
 BundledModelConfig = Annotated[
     MLPMixerConfig
+    | MLPMixerFreeConfig
     | MLPMixerHybridConfig
     | MLPMixerAutoencoderConfig
     | LSTMAutoencoderConfig
@@ -45,6 +47,7 @@ AnyModelConfig = Annotated[
 
 BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
     "mlp_mixer": MLPMixerSpeaker,
+    "mlp_mixer_free": MLPMixerFree,
     "mlp_mixer_hybrid": MLPMixerHybrid,
     "mlp_mixer_autoencoder": MLPMixerAutoencoder,
     "lstm_autoencoder": LSTMAutoencoder,

@@ -3,7 +3,8 @@
 Shapes: T frames, B batch, C channels, F mel bins, D embedding.
 """
 
-from typing import Literal, Self
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 import torch.nn.functional as F
 from pydantic import Field, model_validator
@@ -20,7 +21,7 @@ from models.pooling import AttentiveStatisticsPooling
 ATTENTION_DIM = 128
 
 
-class MixerConfig(ModelConfig):
+class MixerSize(ModelConfig):
     """Size of a Mixer of any kind."""
 
     hidden_dim: int = Field(192, ge=8, le=2048, description="Channels of a frame (width).")
@@ -28,6 +29,11 @@ class MixerConfig(ModelConfig):
     expansion_factor: int = Field(
         3, ge=1, le=16, description="Inner size of both mixing MLPs divided by their outer size."
     )
+
+
+class MixerConfig(MixerSize):
+    """Size of a Mixer whose token mixing is a matrix over the frames."""
+
     groups: int = Field(4, ge=1, le=64, description="Groups of the grouped projections.")
     group_channel_mixing: bool = Field(
         False, description="Group the channel mixing too: about half the parameters."
@@ -77,14 +83,14 @@ class TokenMixing(nn.Module):
 
 
 class ChannelMixing(nn.Module):
-    """Linear, Max-Feature-Map, linear over the channels."""
+    """Linear, Max-Feature-Map, linear over the channels; both linear layers may be grouped."""
 
-    def __init__(self, config: MixerConfig) -> None:
+    def __init__(self, size: MixerSize, groups: int | None) -> None:
         super().__init__()
-        width, inner = config.hidden_dim, config.hidden_dim * config.expansion_factor
-        if config.group_channel_mixing:
-            self.up: nn.Module = GroupedLinear(width, 2 * inner, config.groups)
-            self.down: nn.Module = GroupedLinear(inner, width, config.groups)
+        width, inner = size.hidden_dim, size.hidden_dim * size.expansion_factor
+        if groups is not None:
+            self.up: nn.Module = GroupedLinear(width, 2 * inner, groups)
+            self.down: nn.Module = GroupedLinear(inner, width, groups)
         else:
             self.up = nn.Linear(width, 2 * inner)
             self.down = nn.Linear(inner, width)
@@ -93,6 +99,15 @@ class ChannelMixing(nn.Module):
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Mix over channels; shape unchanged."""
         return self.down(self.mfm(self.up(x_TBC)))  # type: ignore[no-any-return]
+
+
+def mix_channels(x_TBC: Tensor, norm: nn.LayerNorm, mixing: ChannelMixing) -> Tensor:
+    """Return x + mixing(norm(x))."""
+    up, down = mixing.up, mixing.down
+    # Quantised or parametrised layers have no plain weight, which the fused form needs.
+    if type(up) is type(down) is nn.Linear and runs_fused(x_TBC):
+        return channel_mixing(x_TBC, norm, up, down)
+    return x_TBC + mixing(norm(x_TBC))  # type: ignore[no-any-return]
 
 
 class MixerBlock(nn.Module):
@@ -104,7 +119,8 @@ class MixerBlock(nn.Module):
         self.id_conv = IDConv(config.hidden_dim)
         self.token_mixing = TokenMixing(config)
         self.channel_norm = nn.LayerNorm(config.hidden_dim)
-        self.channel_mixing = ChannelMixing(config)
+        groups = config.groups if config.group_channel_mixing else None
+        self.channel_mixing = ChannelMixing(config, groups)
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Apply the block; shape unchanged."""
@@ -119,11 +135,7 @@ class MixerBlock(nn.Module):
 
     def mix_channels(self, x_TBC: Tensor) -> Tensor:
         """Apply one residual step: x + channel(norm(x))."""
-        up, down = self.channel_mixing.up, self.channel_mixing.down
-        # Quantised or parametrised layers have no plain weight, which the fused form needs.
-        if type(up) is type(down) is nn.Linear and runs_fused(x_TBC):
-            return channel_mixing(x_TBC, self.channel_norm, up, down)
-        return x_TBC + self.channel_mixing(self.channel_norm(x_TBC))  # type: ignore[no-any-return]
+        return mix_channels(x_TBC, self.channel_norm, self.channel_mixing)
 
 
 class MLPMixerSpeaker(SpeakerModel):
@@ -142,9 +154,7 @@ class MLPMixerSpeaker(SpeakerModel):
     - The expansion factor is relative to the outer size of each MLP.
     """
 
-    block: type[MixerBlock] = MixerBlock
-
-    def __init__(self, config: MixerConfig) -> None:
+    def __init__(self, config: MixerSize, block: Callable[[Any], nn.Module] = MixerBlock) -> None:
         super().__init__()
         self.config = config
         self.num_frames = config.fixed_frames
@@ -152,7 +162,7 @@ class MLPMixerSpeaker(SpeakerModel):
         # Padding keeps the number of frames, which token mixing fixes.
         self.project = nn.Conv1d(config.num_mels, config.hidden_dim, 3, padding=1)
         self.project_norm = nn.BatchNorm1d(config.hidden_dim)
-        self.blocks = nn.ModuleList(self.block(config) for _ in range(config.num_blocks))
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.num_blocks))
         self.norm = nn.LayerNorm(config.hidden_dim)
         self.pooling = AttentiveStatisticsPooling(config.hidden_dim, ATTENTION_DIM)
         self.embedding = nn.Linear(2 * config.hidden_dim, config.embedding_dim)

@@ -39,4 +39,5 @@ class HybridMixerBlock(MixerBlock):
 class MLPMixerHybrid(MLPMixerSpeaker):
     """A Mixer of hybrid blocks; stages and pooling are those of the plain Mixer."""
 
-    block = HybridMixerBlock
+    def __init__(self, config: MLPMixerHybridConfig) -> None:
+        super().__init__(config, HybridMixerBlock)

@@ -18,6 +18,7 @@ ENTRY = "MainModel"
 # The file of each family; a decoder is left out, since only the training by Veer uses it.
 FILES: Mapping[str, str] = {
     "mlp_mixer": "mlp_mixer",
+    "mlp_mixer_free": "mlp_mixer_free",
     "mlp_mixer_hybrid": "mlp_mixer_hybrid",
     "mlp_mixer_autoencoder": "mlp_mixer",
     "lstm_autoencoder": "lstm_autoencoder",

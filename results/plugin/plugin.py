@@ -31,6 +31,7 @@ from trainable.teachers.any_teacher import is_plugin, is_stored
 # Not the families' own names: the trainer has a ResNetSE34L already.
 NAMES: Mapping[str, str] = {
     "mlp_mixer": "VeerMLPMixer",
+    "mlp_mixer_free": "VeerMLPMixerFree",
     "mlp_mixer_hybrid": "VeerMLPMixerHybrid",
     "mlp_mixer_autoencoder": "VeerMLPMixerAutoencoder",
     "lstm_autoencoder": "VeerLSTMAutoencoder",

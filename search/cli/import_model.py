@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # A list of its own, since the catalogue imports PyTorch, which the help must not wait for.
 FAMILIES = (
-    "mlp_mixer, mlp_mixer_hybrid, mlp_mixer_autoencoder, lstm_autoencoder, resnet_se34l, "
-    "ecapa_tdnn, next_tdnn, campplus"
+    "mlp_mixer, mlp_mixer_free, mlp_mixer_hybrid, mlp_mixer_autoencoder, lstm_autoencoder, "
+    "resnet_se34l, ecapa_tdnn, next_tdnn, campplus"
 )
 _MAX_LISTED = 5
 

@@ -12,6 +12,7 @@ from models import (
     LSTMAutoencoderConfig,
     MLPMixerAutoencoderConfig,
     MLPMixerConfig,
+    MLPMixerFreeConfig,
     MLPMixerHybridConfig,
     ModelConfig,
     NeXtTDNNConfig,
@@ -32,6 +33,7 @@ CONFIGS: tuple[ModelConfig, ...] = (
     ECAPATDNNConfig(channels=16, aggregation_dim=16, bottleneck_dim=8, embedding_dim=24),
     NeXtTDNNConfig(channels=16, num_blocks=1, light=False, kernel=9, embedding_dim=24),
     CAMPPlusConfig(growth=4, embedding_dim=24),
+    MLPMixerFreeConfig(hidden_dim=16, num_blocks=1, kernel=9, embedding_dim=24),
 )
 # Another value that each field can have beside the others.
 OTHER: dict[str, Any] = {

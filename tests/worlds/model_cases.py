@@ -11,6 +11,7 @@ from models import (
     LSTMAutoencoderConfig,
     MLPMixerAutoencoderConfig,
     MLPMixerConfig,
+    MLPMixerFreeConfig,
     MLPMixerHybridConfig,
     ModelConfig,
     NeXtTDNNConfig,
@@ -135,6 +136,14 @@ CASES = {
         )
         for name, light, num_params in (("next", False, 19_742), ("next_light", True, 18_158))
     },
+    "mixer_free": Case(
+        config=MLPMixerFreeConfig(
+            hidden_dim=16, num_blocks=2, kernel=9, embedding_dim=EMBEDDING
+        ),
+        stages=((FRAMES, 16),) * 2,
+        num_params=14_600,
+        cancelled=(*POOLED, "project.bias"),
+    ),
     "campplus": Case(
         config=CAMPPlusConfig(growth=4, embedding_dim=EMBEDDING),
         stages=((20, 32), (20, 64), (20, 64)),

@@ -21,6 +21,7 @@ SMALL = {
     "resnet_se34l": {"num_filters": 8},
     "ecapa_tdnn": {"channels": 32, "aggregation_dim": 64},
     "next_tdnn": {"channels": 32, "num_blocks": 1, "kernel": 9},
+    "mlp_mixer_free": {"hidden_dim": 64, "num_blocks": 2, "kernel": 9},
     "campplus": {"growth": 16},
     "lstm_autoencoder": {"hidden_dim": 32, "num_layers": 2},
 }

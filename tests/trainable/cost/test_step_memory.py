@@ -47,6 +47,7 @@ FAMILIES = {
     "resnet_se34l": {"family": "resnet_se34l", "num_filters": 8},
     "ecapa_tdnn": {"family": "ecapa_tdnn", "channels": 32},
     "next_tdnn": {"family": "next_tdnn", "channels": 32, "num_blocks": 1},
+    "mlp_mixer_free": {"family": "mlp_mixer_free", "hidden_dim": 32, "num_blocks": 1},
     "campplus": {"family": "campplus", "growth": 4},
 }
 

@@ -26,6 +26,7 @@ SIZES = {
     "ecapa_tdnn": {"channels": 16, "aggregation_dim": 24, "bottleneck_dim": 8},
     "next_tdnn": {"channels": 16, "num_blocks": 1, "kernel": 9},
     "campplus": {"growth": 4},
+    "mlp_mixer_free": {"hidden_dim": 16, "num_blocks": 1, "kernel": 9},
 }
 
 
