@@ -210,6 +210,10 @@ class Run:
         """Draw VEER against CPU latency; raises as `plot`."""
         return self.plot("veer_by_latency")
 
+    def veer_by_form(self) -> go.Figure:
+        """Draw VEER against latency of the forms of deployment; raises as `plot`."""
+        return self.plot("veer_by_form")
+
     def veer_by_parameters(self) -> go.Figure:
         """Draw VEER against the number of parameters; raises as `plot`."""
         return self.plot("veer_by_parameters")

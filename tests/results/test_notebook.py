@@ -76,7 +76,8 @@ def test_the_front_is_of_parameters_without_a_benchmark(journal_run: RunFolder) 
 
 # The others need scores, or several goals.
 DRAWN = {*FIGURES} - {
-    "det_curves", "score_histograms", "veer_by_cpu_time", "veer_by_macs", "volume_by_epoch"
+    "det_curves", "score_histograms", "veer_by_cpu_time", "veer_by_macs", "volume_by_epoch",
+    "veer_by_form",
 }  # fmt: skip
 
 
@@ -85,6 +86,11 @@ def test_every_figure_has_a_method(run: Run, name: str) -> None:
     figure = getattr(run, name)()
     assert isinstance(figure, go.Figure)
     assert figure == run.plot(name)
+
+
+def test_the_figure_of_forms_needs_them(run: Run) -> None:
+    with pytest.raises(RunError, match="has no data for the chart veer_by_form yet"):
+        run.veer_by_form()
 
 
 def test_an_unknown_figure_is_an_error_with_the_nearest_name(run: Run) -> None:
