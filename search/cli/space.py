@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,19 +80,21 @@ def check(
         report = describe_space(read, checker, config, progress)
     console.print(_count_text(report), highlight=False, soft_wrap=True)
     console.print(_cost_table(report))
+    if (families := _family_table(report)) is not None:
+        console.print(families)
     for line in _limit_lines(report.random, read.limits.model_dump()):
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def _dimension_table(dimensions: tuple[Dimension, ...]) -> RenderableType:
-    conditional = {each.name for each in dimensions if each.when}
+    by_name = {each.name: each for each in dimensions}
     rows = [
         (
             dimension.name,
             type(dimension).__name__.lower(),
             _values(dimension),
             _scale(dimension),
-            " and ".join(_condition(each, conditional) for each in dimension.when),
+            " and ".join(_condition(each, by_name) for each in dimension.when),
         )
         for dimension in dimensions
     ]
@@ -117,12 +119,19 @@ def _scale(dimension: Dimension) -> str:
     return "" if dimension.step in (None, 1) else f"steps of {dimension.step:g}"
 
 
-def _condition(condition: Condition, conditional: Container[str]) -> str:
-    """Format a condition in words: `loss.distillation is mse or cosine`."""
+def _condition(condition: Condition, by_name: Mapping[str, Dimension]) -> str:
+    """Format a condition in words, the shorter way: `loss.distillation is mse or cosine`."""
+    from spaces.dimensions import Choice
+
     verb = "is not" if condition.excluded else "is"
     values = condition.excluded or condition.values
+    other = by_name.get(condition.parameter)
+    if condition.excluded and isinstance(other, Choice):
+        rest = tuple(value for value in other.choices if value not in values)
+        if 0 < len(rest) < len(values):
+            verb, values = "is", rest
     # Only a parameter that has a condition itself can be absent.
-    may_lack = condition.otherwise and condition.parameter in conditional
+    may_lack = condition.otherwise and other is not None and bool(other.when)
     otherwise = " or has no effect" if may_lack else ""
     return f"{condition.parameter} {verb} {' or '.join(map(_text, values))}{otherwise}"
 
@@ -150,6 +159,27 @@ def _cost_table(report: SpaceReport) -> RenderableType:
         ),
     ]
     return table_of(("cost", "smallest", "largest", "of"), rows, texts=range(4))
+
+
+def _family_table(report: SpaceReport) -> RenderableType | None:
+    """Return what the limits leave of each family; None of one family, or without limits."""
+    from collections import Counter
+
+    architectures = Counter(model.family for model in report.architectures.models)
+    found = report.random
+    if len(architectures) < 2 or not found.num_breaking:
+        return None
+    rows = [
+        (family, f"{number:,}", str(found.drawn_of.get(family, 0)), _inside(family, found))
+        for family, number in architectures.items()
+    ]
+    headings = ("family", "architectures", "random configs", "of them inside the limits")
+    return table_of(headings, rows, texts=range(1))
+
+
+def _inside(family: str, found: RandomConfigs) -> str:
+    drawn, inside = found.drawn_of.get(family, 0), found.inside_of.get(family, 0)
+    return f"{inside} ({inside / drawn:.0%})" if drawn else "-"
 
 
 def _range_row(title: str, limit: str, range_: CostRange) -> tuple[str, ...]:

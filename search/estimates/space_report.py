@@ -1,6 +1,7 @@
 """The size of a space and the costs of its configs, before training. Needs no Ray."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,6 +83,8 @@ class RandomConfigs:
         num_refused: Configs that break a rule of the config itself.
         num_inside: Configs that break no rule and no limit.
         num_breaking: Number of configs that break each limit; one config may break several.
+        drawn_of: Random configs of each family of the model.
+        inside_of: Those of them that break no rule and no limit.
         ranges: Range of each limited cost other than parameters and multiply-accumulates.
     """
 
@@ -89,6 +92,8 @@ class RandomConfigs:
     num_refused: int
     num_inside: int
     num_breaking: Mapping[str, int]
+    drawn_of: Mapping[str, int]
+    inside_of: Mapping[str, int]
     ranges: Mapping[str, CostRange]
 
     @property
@@ -209,6 +214,8 @@ class _Tally:
     num_refused: int = 0
     num_inside: int = 0
     num_breaking: dict[str, int] = field(default_factory=dict)
+    drawn_of: Counter[str] = field(default_factory=Counter)
+    inside_of: Counter[str] = field(default_factory=Counter)
     costs: dict[str, list[tuple[ModelCost, Mapping[str, Value]]]] = field(default_factory=dict)
 
 
@@ -232,6 +239,8 @@ def _random_configs(
         num_refused=tally.num_refused,
         num_inside=tally.num_inside,
         num_breaking=tally.num_breaking,
+        drawn_of=tally.drawn_of,
+        inside_of=tally.inside_of,
         # These two are counted for all architectures, not only for the random configs.
         ranges={k: v for k, v in ranges.items() if k not in ("max_params", "max_macs")},
     )
@@ -248,6 +257,8 @@ def _add_to_tally(
         return
     violations = checker.violations(trial)
     tally.num_inside += not violations
+    tally.drawn_of[trial.model.family] += 1
+    tally.inside_of[trial.model.family] += not violations
     for violation in violations:
         tally.num_breaking[violation.limit] += 1
     for limit, cost in checker.costs(trial).items():

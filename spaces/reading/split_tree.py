@@ -136,12 +136,14 @@ def _matching_classes(
 ) -> list[type[BaseModel]]:
     """Return the classes of a union that agree with the node's literal fields (`family`).
 
-    A class with open keys fits only where it is named.
+    A literal field that only some of the classes have does not tell them apart: it is a setting of
+    these. A class with open keys fits only where it is named.
     """
     # If no class fits, keep all: the validation of the config then reports the fault.
     classes = [model for model in classes if is_candidate(model, node)] or classes
-    fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
-    for name in fields:
+    literal = {name for model in classes for name in _literals(model)}
+    shared = [name for name in literal if all(name in model.model_fields for model in classes)]
+    for name in shared if len(classes) > 1 else ():
         wanted = _named_values(node.get(name))
         if wanted is None:
             continue

@@ -1,7 +1,7 @@
 """Students of every family: EER with a teacher and without, and CPU time.
 
 `make bench NAME=families ARGS="--corpus corpus.yaml --teacher FILE --out runs/families"`. One
-small config a family, chosen by hand: 30 to 80 million multiply-accumulates for two seconds. Each is
+small config a family, chosen by hand, of 30 to 80 million multiply-accumulates for 2 s. Each is
 trained with the cosine term and without, from the same weights, and judged once, at its end, as
 in the benchmark `with_teacher`. CPU time is that of one embedding of two seconds on one thread,
 over the time of the notes' student (2.66M parameters) in the same rounds. Finished pairs are kept

@@ -93,6 +93,28 @@ def test_check_counts_what_breaks_each_limit(
     assert again["CPU time / teacher"] == table["CPU time / teacher"]
 
 
+def test_check_counts_what_the_limits_leave_of_each_family(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    model = {
+        "family": {"choices": ["mlp_mixer_free", "campplus", "ecapa_tdnn"]},
+        "hidden_dim": {"choices": [8, 16]},
+        "growth": {"choices": [4, 6, 32]},
+    }
+    tree = {"model": model, "loss": {"distillation": "none"}, "limits": {"max_params": 300_000}}
+    write_yaml(file, tree)
+    output = veer("check", file, "--samples", 40)
+    rows = {row[0]: row for row in table_rows(output)}
+    assert rows["model.growth"][-1] == "model.family is campplus"
+    _, architectures, drawn, inside = rows["mlp_mixer_free"]
+    assert (architectures, inside) == ("2", f"{drawn} (100%)")
+    _, architectures, others, left = rows["campplus"]
+    assert architectures == "3"
+    assert int(drawn) + int(others) + int(rows["ecapa_tdnn"][2]) == 40
+    assert rows["ecapa_tdnn"][1::2] == ["1", "0 (0%)"]
+    # Of growth 4, 6 and 32 only the last one has more parameters.
+    assert 0 < int(left.split()[0]) < int(others)
+
+
 def test_the_seed_draws_the_configs(tmp_path: Path) -> None:
     file = space_file(tmp_path, max_macs=2_000_000)
     outputs = [veer("check", file, "--samples", 50, "--seed", seed) for seed in (0, 0, 1)]

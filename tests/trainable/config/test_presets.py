@@ -204,13 +204,14 @@ def test_the_full_space_reaches_every_loss_of_every_mixer() -> None:
     full = read_yaml(bundled_spaces()["full"]).data
     assert set(full["start_from"]) <= set(STUDENTS)
     assert full["model"]["family"]["choices"] == [DEFAULT[0], HYBRID[0], AUTOENCODER[0]]
-    assert full["loss"]["distillation"]["choices"] == list(OWN_PARAMETERS)
+    # The mean squared error of unit vectors is the cosine term at another alpha.
+    assert full["loss"]["distillation"]["choices"] == [x for x in OWN_PARAMETERS if x != "mse"]
     assert set().union(*OWN_PARAMETERS.values()) <= full["loss"].keys()
     assert full["loss"]["alpha"]["high"] + full["loss"]["beta"]["high"] < 1
     assert LARGE[-1] < full["limits"]["max_params"]
 
 
-@pytest.mark.parametrize("name", STUDENTS[:8])
+@pytest.mark.parametrize("name", [name for name in STUDENTS[:8] if name != "v1_mse"])
 def test_the_full_space_contains_what_the_search_may_start_from(name: str) -> None:
     full = read_yaml(bundled_spaces()["full"]).data
     trial = read_trial_config(name).canonical()

@@ -38,10 +38,7 @@ FAMILIES = {
     "mlp_mixer_hybrid": STUDENT | {"family": "mlp_mixer_hybrid"},
     "mlp_mixer_autoencoder": STUDENT | {"family": "mlp_mixer_autoencoder"},
     "lstm_autoencoder": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 8,
-        "num_layers": 2,
-        "bottleneck_dim": 8,
+        "family": "lstm_autoencoder", "hidden_dim": 8, "num_layers": 2, "bottleneck_dim": 8,
         "embedding_dim": EMBEDDING,
     },
     "resnet_se34l": {"family": "resnet_se34l", "num_filters": 8},
@@ -49,7 +46,7 @@ FAMILIES = {
     "next_tdnn": {"family": "next_tdnn", "channels": 32, "num_blocks": 1},
     "mlp_mixer_free": {"family": "mlp_mixer_free", "hidden_dim": 32, "num_blocks": 1},
     "campplus": {"family": "campplus", "growth": 4},
-}
+}  # fmt: skip
 
 
 def trial(model: dict[str, object] = STUDENT, **loss: object) -> TrialConfig:
