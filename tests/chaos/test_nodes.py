@@ -21,7 +21,7 @@ from tests.worlds.chaos_world import SLOW_SPACE, chaos_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.ray_apart]
 
-NUM_TRIALS, NUM_EPOCHS = 5, 220
+NUM_TRIALS, NUM_EPOCHS = 6, 250
 # Beside the look every 2 s: the start of a worker, which imports PyTorch, on two busy cores.
 USED_WITHIN_S = 45.0
 # The look, an epoch, and Ray's own end of a node without work; the notice is of 120 s.
