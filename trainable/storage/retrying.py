@@ -36,7 +36,13 @@ class Patience:
         return min(self.first_wait_s * 2.0 ** min(failures - 1, 30), self.most_wait_s)
 
 
+# Of a command, for which a person waits: 16 s in all.
 PATIENT = Patience()
+# Of a trial and its store, for which nobody waits: 90 s in all, so that an outage of a minute
+# costs no attempt of the trial.
+TRIAL = Patience(attempts=11)
+# More attempts do not help where a right is missing; credentials may be renewed at this moment.
+ATTEMPTS_WITHOUT_RIGHT = 4
 
 
 class ShortAnswerError(OSError):
@@ -64,7 +70,10 @@ def retried(act: Callable[[], T], what: str, uri: str, patience: Patience) -> T:
             raise
         except OSError as error:
             failures += 1
-            if failures >= patience.attempts or _names(error, _NO_BUCKET):
+            most = patience.attempts
+            if _names(error, _NO_RIGHT):
+                most = min(most, ATTEMPTS_WITHOUT_RIGHT)
+            if failures >= most or _names(error, _NO_BUCKET):
                 raise StorageError(_message(error, what, uri, failures)) from error
             time.sleep(patience.wait_s(failures))
 

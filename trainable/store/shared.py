@@ -14,6 +14,7 @@ from spaces.files.atomic import write_bytes_atomically
 from spaces.files.errors import ConfigError, StorageError, StoreError
 from spaces.files.locations import origin_of
 from trainable.storage.remote import RemoteFolder
+from trainable.storage.retrying import TRIAL
 from trainable.store.cache import list_stores
 from trainable.store.lock import remove_store
 from trainable.store.plan import MANIFEST, PLAN, StoreManifest, read_json
@@ -112,7 +113,7 @@ def local_limit_bytes(folder: Path) -> int:
 
 def _remote_of(folder: Path) -> RemoteFolder | None:
     uri = origin_of(folder.parent)
-    return None if uri is None else RemoteFolder(f"{uri}/{folder.name}")
+    return None if uri is None else RemoteFolder(f"{uri}/{folder.name}", TRIAL)
 
 
 def _fetch_shard(

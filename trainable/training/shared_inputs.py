@@ -10,6 +10,7 @@ from spaces.files.locations import mirror_folder
 from spaces.files.locks import lock_folder
 from trainable.corpus.corpus import CorpusConfig
 from trainable.storage.remote import RemoteFolder
+from trainable.storage.retrying import TRIAL
 
 # A file's name begins with so many digits of its SHA-256, so that it never changes.
 NAME_DIGITS = 16
@@ -42,7 +43,7 @@ class SharedInputs(BaseModel):
         Raises:
             StorageError: The store cannot be reached, or a file there is damaged.
         """
-        folder, remote = mirror_folder(self.uri), RemoteFolder(self.uri)
+        folder, remote = mirror_folder(self.uri), RemoteFolder(self.uri, TRIAL)
         named = [self.train_list, self.val_list, *filter(None, [self.teacher])]
         if any(not (folder / name).is_file() for name in named):
             busy = "fetches the lists and the teacher; end it if it hangs"

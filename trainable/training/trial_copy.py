@@ -8,6 +8,7 @@ from spaces.files.errors import StorageError
 from spaces.files.locations import mirror_path
 from trainable.storage.mirror import FolderMirror
 from trainable.storage.remote import RemoteFolder
+from trainable.storage.retrying import TRIAL
 from trainable.storage.uploader import Uploader
 
 # A trial that ends or moves waits so long for its last upload.
@@ -28,7 +29,7 @@ class TrialCopy:
 
     def __init__(self, uri: str) -> None:
         self.folder = mirror_path(uri)
-        self._mirror = FolderMirror(self.folder, RemoteFolder(uri))
+        self._mirror = FolderMirror(self.folder, RemoteFolder(uri, TRIAL))
         self._uploader: Uploader | None = None
 
     def fetch(self) -> None:
