@@ -160,7 +160,7 @@ def test_a_graph_of_one_batch_size_is_run_in_such_batches(
     np.testing.assert_allclose(
         GraphEmbedder(fixed(whole, tmp_path / "x.onnx", batch)).crops(waves, plan),
         GraphEmbedder(whole).crops(waves, plan),
-        atol=1e-5,
+        atol=1e-4,
     )
 
 
@@ -173,7 +173,7 @@ def test_a_graph_of_one_length_is_given_crops_of_that_length(
     expected = open_onnx((world / "waveform.onnx").read_bytes()).run(
         torch.from_numpy(wave_crops_on_frames(wave, 51, 2))
     )
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    np.testing.assert_allclose(found[0], expected, atol=1e-4)
     with pytest.raises(CheckpointError, match=r"y\.onnx: must take .* whole hops .* got 8001 sam"):
         GraphEmbedder(fixed(world / "waveform.onnx", tmp_path / "y.onnx", 1, 8_001))
 

@@ -40,7 +40,7 @@ def test_a_search_goes_on_elsewhere_after_its_machine_was_lost(
     with Driver(command, tmp_path / "one.out", environment) as driver:
         run = mirror_path(RUN)
         wait_for(lambda: epochs_of(run) >= 3 or not driver.is_up, "epochs")
-        store.set_fault("500", 40)
+        store.set_fault("500", 12)
         wait_for(lambda: epochs_of(run) >= 15 or not driver.is_up, "epochs")
         assert driver.is_up, driver.output
         driver.signal_group(signal.SIGKILL)
