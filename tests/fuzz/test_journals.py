@@ -156,6 +156,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tampered")
 
 
+@pytest.mark.slow
 @fuzzed(150)
 @given(data=st.data())
 def test_a_tampered_journal_is_used_or_refused(

@@ -15,6 +15,7 @@ from tests.results.export.test_benchmark import QUICK
 from trainable.deployment.memory import network_peak_mb, onnx_peak_mb
 
 
+@pytest.mark.slow
 def test_forms_have_a_veer_and_the_network_that_of_its_training(trained_run: RunFolder) -> None:
     view = RunView.read(trained_run)
     corpus = corpus_of_search(view)

@@ -18,6 +18,7 @@ from trainable.deployment.compiled import CompiledNetwork, compile_network
 from trainable.deployment.running import LOWEST_COSINE
 
 
+@pytest.mark.slow
 def test_forms_are_compared_with_the_teachers_fastest(trained_run: RunFolder) -> None:
     made, lines = make_forms(measured_models(RunView.read(trained_run), 1), ["onnx"])
     assert lines == []
@@ -50,6 +51,7 @@ def test_a_form_that_cannot_be_made_is_a_line(
     assert lines[1].startswith("trial 0 has no onnx: a form of ONNX needs an extra (onnxscript")
 
 
+@pytest.mark.slow
 def test_a_compiled_network_is_a_form_without_a_file(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +67,7 @@ def test_a_compiled_network_is_a_form_without_a_file(
     assert own.file_mb == network.file_mb
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_compiled_the_reason_is_kept(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +85,7 @@ def test_where_nothing_can_be_compiled_the_reason_is_kept(
     ]
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_command_measures_torch_and_writes_its_file(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

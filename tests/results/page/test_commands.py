@@ -184,6 +184,7 @@ def test_a_command_reads_the_journal_once(arguments: list[object], tmp_path: Pat
     assert len(reads) == 1
 
 
+@pytest.mark.slow
 def test_export_and_benchmark_read_the_journal_once(veer: Veer, trained_run: RunFolder) -> None:
     for arguments in (["export"], ["benchmark", "--top", 1, "--rounds", 1]):
         command, *rest = arguments

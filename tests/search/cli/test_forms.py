@@ -33,6 +33,7 @@ def test_a_file_is_converted_beside_itself_and_a_training_run_inside(world: Path
     assert file.with_suffix(".pt").is_file()
 
 
+@pytest.mark.slow
 def test_static_int8_takes_the_audio_of_the_run(world: Path) -> None:
     done("export", world / "trained", "--form", "onnx-int8-static", "--input", "log_mel")
     assert (world / "trained" / "export" / "trial-0000.log_mel.int8-static.onnx").is_file()

@@ -174,6 +174,7 @@ def test_a_log_is_followed_over_lost_connections(server: JobServer) -> None:
     assert "is lost (WebSocket connection closed unexpectedly); the job goes on" in said[0]
 
 
+@pytest.mark.slow
 def test_results_come_through_the_log_of_a_job(server: JobServer, tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "a run", num_trials=3)
     job = server.submit(job_command(["search", "--run", str(run.path)]))

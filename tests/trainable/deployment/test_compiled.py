@@ -59,6 +59,7 @@ def test_each_number_of_threads_has_code_of_its_own(monkeypatch: pytest.MonkeyPa
     assert asked == [2, 1]
 
 
+@pytest.mark.slow
 def test_more_shapes_than_pytorchs_limit_stay_compiled() -> None:
     variants: list[int] = []
 

@@ -79,6 +79,7 @@ def test_a_killed_build_continues_with_the_shards_that_it_finished(
     assert torch.equal(everything(features), everything(fresh))
 
 
+@pytest.mark.slow
 def test_two_processes_that_build_the_same_store_agree(
     entries: list[AudioEntry], tmp_path: Path
 ) -> None:
