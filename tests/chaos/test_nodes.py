@@ -1,5 +1,6 @@
 """A search on three nodes, one of which is killed, while one joins and one leaves with notice."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,8 +96,8 @@ def test_nothing_is_lost(moved: Moved) -> None:
 
 
 def test_a_node_that_joins_is_used(moved: Moved) -> None:
-    assert "has joined" in moved.output
-    assert "the cluster fits 3 trials" in moved.output
+    # Ray may find only then that the killed one is dead.
+    assert re.search(r"node \S+ has joined;.* the cluster fits [34] trials", moved.output)
 
 
 def test_a_trial_moves_off_a_node_with_notice_and_repeats_nothing(moved: Moved) -> None:
